@@ -34,7 +34,7 @@ mod unsigned;
 pub use crate::credential::read_unverified_credential;
 pub use device::{DeviceCredentialRequest, issue_device_credential, prepare_device_credential};
 pub use device_keys::{Derivation, DerivedKey, DeviceKeyRequest, KEY_CHECK_LEN, MasterKey};
-pub use encryption::{Encrypted, Recipient, encrypt, encrypt_with, mac0};
+pub use encryption::{Encrypted, Recipient, encrypt, encrypt_with, mac0, wrap_again};
 pub use ledger_head::prepare_ledger_head;
 pub use provisioning::ProvisioningRequest;
 pub use revocation::{Minimum, RevocationRequest, prepare_revocation, sign_revocation};

@@ -3,8 +3,8 @@
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes128Gcm, KeyInit as _};
 use coset::{
-    CoseEncryptBuilder, CoseMac0Builder, CoseRecipientBuilder, EncryptionContext, Header, HeaderBuilder,
-    ProtectedHeader, RegisteredLabelWithPrivate, TaggedCborSerializable as _, iana,
+    CoseEncrypt, CoseEncryptBuilder, CoseMac0Builder, CoseRecipient, CoseRecipientBuilder, EncryptionContext,
+    Header, HeaderBuilder, ProtectedHeader, RegisteredLabelWithPrivate, TaggedCborSerializable as _, iana,
 };
 use zeroize::Zeroize as _;
 
@@ -97,16 +97,42 @@ pub fn encrypt_with(
             (Header::default(), header)
         }
     };
-    let mut encrypt = CoseEncryptBuilder::new().protected(protected).unprotected(unprotected);
-    for Recipient { kid, key } in recipients {
+    let encrypt = CoseEncryptBuilder::new().protected(protected).unprotected(unprotected).build();
+    let info = for_recipients(encrypt, content_key, recipients)?;
+    Ok(Encrypted { info, ciphertext })
+}
+
+/// The encryption-info of the same ciphertext for other recipients, and for none of those that it has. `content_key` is what
+/// one of those gets out of it ([`EncryptionInfo::content_key`]).
+///
+/// # Errors
+/// Those of [`encrypt`] about recipients; [`AuthorError::Refused`] for an `info` that devices refuse.
+pub fn wrap_again(
+    info: &[u8],
+    content_key: &Key128,
+    recipients: &[Recipient],
+) -> Result<Vec<u8>, AuthorError> {
+    EncryptionInfo::read(Span { bytes: info, base: 0 })?;
+    let encrypt = CoseEncrypt::from_tagged_slice(info).map_err(|_| AuthorError::Encoding)?;
+    for_recipients(encrypt, content_key, recipients)
+}
+
+/// The encryption-info with these recipients in the place of others.
+fn for_recipients(
+    encrypt: CoseEncrypt,
+    content_key: &Key128,
+    recipients: &[Recipient],
+) -> Result<Vec<u8>, AuthorError> {
+    let recipient = |Recipient { kid, key }: &Recipient| -> CoseRecipient {
         let header = HeaderBuilder::new().algorithm(iana::Algorithm::A128KW).key_id(kid.clone()).build();
-        let recipient = CoseRecipientBuilder::new().unprotected(header);
-        encrypt = encrypt.add_recipient(recipient.ciphertext(wrap(key, content_key).to_vec()).build());
-    }
-    let info = encrypt.build().to_tagged_vec().map_err(|_| AuthorError::Encoding)?;
+        let wrapped = wrap(key, content_key).to_vec();
+        CoseRecipientBuilder::new().unprotected(header).ciphertext(wrapped).build()
+    };
+    let encrypt = CoseEncrypt { recipients: recipients.iter().map(recipient).collect(), ..encrypt };
+    let info = encrypt.to_tagged_vec().map_err(|_| AuthorError::Encoding)?;
     // What a device would refuse does not leave.
     EncryptionInfo::read(Span { bytes: &info, base: 0 })?;
-    Ok(Encrypted { info, ciphertext })
+    Ok(info)
 }
 
 /// Makes a COSE_Mac0 over a detached payload.

@@ -4,6 +4,7 @@ use ciborium::value::Value;
 
 use super::{AuthorError, DerivedKey, bytes, encode, map, text, uint};
 use crate::anchor::{Anchor, AnchorSet, BLOCK_ANCHORS_MAX};
+use crate::device_keys::Purpose;
 use crate::error::{Error, ErrorKind};
 use crate::provisioning::{
     ANCHORS, CLASS, DEVICE, DEVICE_KEYS, FORMAT, NODE_ADDRESS, ProvisioningBlock, SEQUENCE_FLOOR, SERIAL,
@@ -66,8 +67,10 @@ impl ProvisioningRequest<'_> {
             entries.push((DEVICE_KEYS, Value::Array(keys.iter().map(device_key).collect())));
         }
         let block = encode(&map(entries))?;
+        let authenticates = keys.iter().any(|key| key.purpose == Purpose::Authentication);
         let read = match keys {
             [] => ProvisioningBlock::parse(&block)?,
+            _ if authenticates && self.anchors.is_empty() => ProvisioningBlock::parse_own_key(&block)?.0,
             _ => ProvisioningBlock::parse_with_keys(&block)?.0,
         };
         if read.anchors.as_slice() != self.anchors || read.sequence_floor != self.sequence_floor {

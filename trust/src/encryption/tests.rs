@@ -5,7 +5,7 @@ use coset::{CoseEncrypt, EncryptionContext, TaggedCborSerializable as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::author::{Encrypted, Recipient as Named, encrypt, encrypt_with};
+use crate::author::{Encrypted, Recipient as Named, encrypt, encrypt_with, wrap_again};
 
 const KIDS: [&[u8]; 3] = [b"kid-1", b"another", b"third---"];
 
@@ -64,6 +64,20 @@ fn the_examples_of_the_draft_are_made_and_opened_as_printed() {
         assert_eq!(hex::encode(&made.info), hex::encode(hex(info)));
         assert_eq!(hex::encode(&made.ciphertext), hex::encode(hex(ciphertext)));
         assert_eq!(opened(&made, &named(0)).unwrap(), plaintext);
+    }
+}
+
+#[test]
+fn the_same_ciphertext_is_for_other_recipients_and_no_longer_for_the_first() {
+    for algorithm in [ContentAlgorithm::A128Gcm, ContentAlgorithm::A128Ctr] {
+        let first = encrypt(algorithm, b"content", &[named(0)]).unwrap();
+        let key = read(&first.info).unwrap().content_key(&named(0).kid, &named(0).key).unwrap();
+        let info = wrap_again(&first.info, &key, &[named(1)]).unwrap();
+        let second = Encrypted { info, ciphertext: first.ciphertext.clone() };
+        assert_eq!(opened(&second, &named(1)).unwrap(), b"content");
+        assert_eq!(opened(&second, &named(0)).unwrap_err().kind, ErrorKind::DeviceKeyUnknown);
+        assert_eq!(wrap_again(&second.info, &key, &[named(0)]).unwrap(), first.info, "nothing else changes");
+        assert!(wrap_again(&first.info, &key, &[]).is_err() && wrap_again(b"x", &key, &[named(1)]).is_err());
     }
 }
 
