@@ -8,8 +8,8 @@ use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
     attach, ceremony, create, credential, custody, diff, doctor, encrypt, extract, inspect, integrate, key,
-    ledger, lint, provision, publish, recertify, register, revoke, rotate, setup, sever, sign, succession,
-    verify, withdraw,
+    ledger, lint, personalize, provision, publish, recertify, register, revoke, rotate, setup, sever, sign,
+    succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -37,6 +37,8 @@ enum Command {
     Create(create::Create),
     /// Encrypt the image of an unsigned release, for some devices alone
     Encrypt(Box<encrypt::Encrypt>),
+    /// Make an envelope for each device, authenticated by its own key
+    Personalize(Box<personalize::Personalize>),
     /// Sign an envelope with a release key
     Sign(sign::Sign),
     /// Attach a signature to what a command with --tbs-out wrote
@@ -146,6 +148,7 @@ impl Command {
             Self::Credential(CredentialCommand::Certificate(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
             Self::Encrypt(command) => report(output, command.run()),
+            Self::Personalize(command) => report(output, command.run(output)),
             Self::Sign(command) => report(output, command.run(output)),
             Self::Attach(command) => report(output, command.run()),
             Self::Recertify(command) => report(output, command.run(output)),

@@ -15,6 +15,7 @@ pub mod key;
 pub mod ledger;
 pub mod lint;
 mod list;
+pub mod personalize;
 pub mod provision;
 pub mod publish;
 pub mod recertify;

@@ -7,7 +7,7 @@ use suit_manifest::{ComponentText, ImageReference, ManifestText};
 use trust::encryption::EncryptionInfo;
 use trust::{
     CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
-    SuccessionClaims, UnixTime,
+    SuccessionClaims, UnixTime, claimed_device_key,
 };
 use uuid::Uuid;
 
@@ -17,6 +17,12 @@ use crate::time;
 /// Lowercase hex.
 pub(crate) fn kid(kid: Kid) -> String {
     hex::encode(kid.0)
+}
+
+/// The key of a device that a COSE_Mac0 names, **which nobody has verified**; `None` without a MAC.
+pub(crate) fn device_key_of(inspection: &Inspection<'_>) -> Option<String> {
+    let key = claimed_device_key(inspection.mac0()?).ok().flatten();
+    Some(key.map_or_else(|| "unknown".to_owned(), kid))
 }
 
 /// Instead of anchors, what a block without them is for.

@@ -10,9 +10,13 @@ use suit_manifest::{ComponentText, MAX_ENVELOPE_HEAD_LEN, ManifestText};
 use trust::author::{Encrypted, Recipient, encrypt};
 use trust::cbor::Span;
 use trust::encryption::{ContentAlgorithm, EncryptionInfo, MAX_RECIPIENTS};
+use trust::host::{Serial, device_id};
 use trust::{MAX_CHAINED_SIGN1_LEN, MAX_CREDENTIAL_LEN, sha256};
 
 use crate::error::Error;
+use crate::files::read;
+use crate::image::MAX_IMAGE_LEN;
+use crate::verification::match_image;
 
 /// Bytes of the longest release credential that `credential issue` makes, with 8 classes and names of 64 bytes. Devices take
 /// longer ones; `sign` refuses what does not fit with the credential at hand.
@@ -98,6 +102,55 @@ fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_mani
     })
 }
 
+/// The images that an unsigned envelope names: that for either slot or the first, and that for the second one if it has one
+/// of its own. `second` are the options of the command that are for the latter.
+pub(crate) fn read_images(
+    (path, envelope): (&Path, &[u8]),
+    (image, second_image): (&Path, Option<&Path>),
+    second: &str,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let refused = |error| Error::refused_manifest(path, error);
+    let inspection = inspect(envelope).map_err(refused)?;
+    let second = match (second_image, inspection.second_image_reference().map_err(refused)?) {
+        (Some(path), Some(named)) => Some((path, named)),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let message = format!("the release has an image for the second slot; pass {second}");
+            return Err(Error::usage(message));
+        }
+        (Some(_), None) => {
+            let message = format!("the release has one image for both slots; omit {second}");
+            return Err(Error::usage(message));
+        }
+    };
+    let first = (image, inspection.image_reference().map_err(refused)?);
+    std::iter::once(first)
+        .chain(second)
+        .map(|(path, named)| {
+            let image = read(path, MAX_IMAGE_LEN)?;
+            match_image(path, &image, &named)?;
+            Ok(image)
+        })
+        .collect()
+}
+
+/// Fails if an update is for one device alone, and one of these is another one.
+pub(crate) fn must_be_for<'s>(
+    update: &UpdateDescription,
+    serials: impl IntoIterator<Item = &'s Serial>,
+) -> Result<(), Error> {
+    let is_other = |serial: &&Serial| {
+        update.device.is_some_and(|only| device_id(update.vendor, serial.as_str()) != only)
+    };
+    match serials.into_iter().find(is_other) {
+        Some(serial) => {
+            let message = format!("the release is for one device alone, and {serial} is another one");
+            Err(Error::usage(message))
+        }
+        None => Ok(()),
+    }
+}
+
 /// An encrypted release.
 pub(crate) struct Made {
     /// Unsigned.
@@ -136,12 +189,15 @@ pub(crate) fn encrypted(
     Ok(Made { envelope, ciphertexts })
 }
 
-fn not_made(error: suit_manifest::author::AuthorError) -> Error {
+pub(crate) fn not_made(error: suit_manifest::author::AuthorError) -> Error {
     Error::Author { what: "the manifest", source: Box::new(error) }
 }
 
 /// The update with its images encrypted: each is then found by the digest of its ciphertext, unless it had a place of its own.
-fn with_encryptions(update: &UpdateDescription, encryptions: Vec<Encryption>) -> UpdateDescription {
+pub(crate) fn with_encryptions(
+    update: &UpdateDescription,
+    encryptions: Vec<Encryption>,
+) -> UpdateDescription {
     let uri = |plain: &str, digest: &[u8; 32], encryption: &Encryption| {
         if plain == image_uri(digest) { image_uri(&encryption.digest) } else { plain.to_owned() }
     };
@@ -181,7 +237,12 @@ fn fits(
 }
 
 /// Whether the content key unwraps for each recipient, and the ciphertext decrypts to the image, by the code of devices.
-fn is_read_by_each(info: &[u8], ciphertext: &[u8], image: &[u8], recipients: &[Recipient]) -> bool {
+pub(crate) fn is_read_by_each(
+    info: &[u8],
+    ciphertext: &[u8],
+    image: &[u8],
+    recipients: &[Recipient],
+) -> bool {
     let Ok(info) = EncryptionInfo::read(Span { bytes: info, base: 0 }) else { return false };
     let mut keys = recipients.iter().map(|recipient| info.content_key(&recipient.kid, &recipient.key).ok());
     let Some(Some(content_key)) = keys.next() else { return false };

@@ -23,6 +23,7 @@ use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::master_key::MasterFault;
 use crate::passphrase::MAX_PASSPHRASE_LEN;
+use crate::personalize::FolderFault;
 use crate::private_key::KeyFault;
 use crate::server::Imported;
 use crate::shares::ShareFault;
@@ -256,6 +257,9 @@ pub enum Error {
     /// A release is not encrypted.
     #[error("{} {fault}", path.display())]
     Release { path: PathBuf, fault: ReleaseFault },
+    /// The folder of personal envelopes is of another run.
+    #[error("{} {fault}", path.display())]
+    Folder { path: PathBuf, fault: FolderFault },
     /// No image comes out of the input.
     #[error("cannot make an image from {}: {source}", path.display())]
     Image { path: PathBuf, source: ImageError },

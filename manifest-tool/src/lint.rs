@@ -141,9 +141,9 @@ fn of_devices(file: &[u8]) -> Vec<Finding> {
     let mut found = Vec::new();
     found.extend(images_of(&release).err().map(|error| Finding::of_error(Code::DeviceRefuses, error)));
     if let Ok(inspection) = inspect(&release) {
-        if inspection.sign1().is_none() {
-            found.push(Finding::new(Code::Unsigned, "no signature covers it"));
-        } else if inspection.credential().is_none() {
+        if inspection.block().is_none() {
+            found.push(Finding::new(Code::Unsigned, "no signature covers it, and no MAC"));
+        } else if inspection.sign1().is_some() && inspection.credential().is_none() {
             let message = "no release credential came with the signature: our devices know no key for it";
             found.push(Finding::new(Code::CredentialMissing, message));
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use csv_core::{ReadRecordResult, Reader};
-use device_lists::{Lines, MAX_LIST_LEN, read_list, unguarded};
+use device_lists::{Lines, MAX_LIST_LEN, Row as ListRow, read_list, unguarded};
 use trust::Kid;
 use trust::aes::Key128;
 use trust::author::{DerivedKey, Recipient};
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::commands::provision::LineFault;
 use crate::error::Error;
 use crate::files::{must_be_private, read, read_secret};
-use crate::master_key::{LineKeys, key_check, listed_key_check};
+use crate::master_key::{LineKeys, key_check, listed_key_check, purpose_name};
 
 /// Columns of a file of recipients.
 const COLUMNS: [&str; 3] = ["serial", "kid", "key"];
@@ -44,8 +44,48 @@ pub(crate) fn is_recipients(file: &[u8]) -> bool {
     first.trim_ascii_end() == COLUMNS.join(",").as_bytes()
 }
 
-/// Devices by their serials, or those of the list of a batch; of a list the key-check values are compared.
-pub(crate) fn derive(keys: &LineKeys, serials: &[Serial], list: Option<&Path>) -> Result<Vec<Device>, Error> {
+/// A device whose keys come out of a master key, and its line in the list of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted<'p> {
+    pub(crate) serial: Serial,
+    pub(crate) listed: Option<Listed<'p>>,
+}
+
+/// What a list says of a device.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed<'p> {
+    path: &'p Path,
+    line: u64,
+    pub(crate) row: ListRow,
+}
+
+impl Listed<'_> {
+    /// The line is at fault.
+    pub(crate) fn refuse(&self, why: String) -> Error {
+        Error::DevicesFile { path: self.path.to_owned(), line: self.line, fault: LineFault::Value(why) }
+    }
+}
+
+impl Wanted<'_> {
+    /// A key of it; if a list names the device, the one whose key-check value the list has.
+    pub(crate) fn key(&self, keys: &LineKeys, purpose: Purpose) -> Result<DerivedKey, Error> {
+        let key = keys.key(self.serial.as_str(), purpose)?;
+        let Some(listed) = &self.listed else { return Ok(key) };
+        let Some(check) = listed_key_check(&listed.row.key_check, purpose) else {
+            let name = purpose_name(purpose);
+            return Err(listed.refuse(format!("{} was made without an {name} key", self.serial)));
+        };
+        let found = key_check(&key);
+        if found != check {
+            let serial = self.serial.to_string();
+            return Err(Error::KeyCheck { serial, found, listed: check.to_owned() });
+        }
+        Ok(key)
+    }
+}
+
+/// Devices by their serials, or those of the list of a batch.
+pub(crate) fn wanted<'p>(serials: &[Serial], list: Option<&'p Path>) -> Result<Vec<Wanted<'p>>, Error> {
     let mut seen: Vec<String> = Vec::new();
     for serial in serials {
         let name = serial.as_str().to_ascii_lowercase();
@@ -54,23 +94,19 @@ pub(crate) fn derive(keys: &LineKeys, serials: &[Serial], list: Option<&Path>) -
         }
         seen.push(name);
     }
-    let device = |serial: &Serial| {
-        keys.key(serial.as_str(), Purpose::Update).map(|key| Device { serial: serial.clone(), key })
-    };
     match list {
-        Some(list) => of_list(list, serials, device),
-        None => serials.iter().map(device).collect(),
+        Some(list) => of_list(list, serials),
+        None => Ok(serials.iter().map(|serial| Wanted { serial: serial.clone(), listed: None }).collect()),
     }
 }
 
-fn of_list(
-    path: &Path,
-    wanted: &[Serial],
-    device: impl Fn(&Serial) -> Result<Device, Error>,
-) -> Result<Vec<Device>, Error> {
-    let refuse = |line, fault| Error::DevicesFile { path: path.to_owned(), line, fault };
-    let list = read_list(&read(path, MAX_LIST_LEN)?)
-        .map_err(|fault| refuse(fault.line, LineFault::Form(fault.why)))?;
+/// The devices of a list, or those of them that are wanted.
+fn of_list<'p>(path: &'p Path, wanted: &[Serial]) -> Result<Vec<Wanted<'p>>, Error> {
+    let list = read_list(&read(path, MAX_LIST_LEN)?).map_err(|fault| Error::DevicesFile {
+        path: path.to_owned(),
+        line: fault.line,
+        fault: LineFault::Form(fault.why),
+    })?;
     if let Some(serial) =
         wanted.iter().find(|serial| list.iter().all(|(_, row)| row.serial != serial.as_str()))
     {
@@ -80,21 +116,20 @@ fn of_list(
     for (line, row) in list {
         let serial: Serial =
             row.serial.parse().map_err(|_| Error::Internal("the list has what is no serial"))?;
-        if !wanted.is_empty() && !wanted.contains(&serial) {
-            continue;
+        if wanted.is_empty() || wanted.contains(&serial) {
+            devices.push(Wanted { serial, listed: Some(Listed { path, line, row }) });
         }
-        let Some(listed) = listed_key_check(&row.key_check, Purpose::Update) else {
-            return Err(refuse(line, LineFault::Value(format!("{serial} was made without an update key"))));
-        };
-        let device = device(&serial)?;
-        let found = key_check(&device.key);
-        if found != listed {
-            let serial = serial.to_string();
-            return Err(Error::KeyCheck { serial, found, listed: listed.to_owned() });
-        }
-        devices.push(device);
     }
     Ok(devices)
+}
+
+/// [`wanted`], with their update keys.
+pub(crate) fn derive(keys: &LineKeys, serials: &[Serial], list: Option<&Path>) -> Result<Vec<Device>, Error> {
+    let device = |wanted: Wanted<'_>| {
+        let key = wanted.key(keys, Purpose::Update)?;
+        Ok(Device { serial: wanted.serial, key })
+    };
+    wanted(serials, list)?.into_iter().map(device).collect()
 }
 
 /// Reads a file that has the keys: CSV (RFC 4180) with the columns serial, kid and key, the latter two in hexadecimal digits.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
-use suit_manifest::host::{Authenticated, Envelope};
+use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::{
     DeviceIdentity, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for,
     second_image_reference,
@@ -52,24 +52,36 @@ impl Verification<'_> {
     pub fn of<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
         let parsed = Envelope::parse(envelope)?;
         let authenticated = self.trusted.with(Some(self.now), |store| parsed.authenticate(store))?;
-        authenticated.manifest().check_sequence(self.sequence_floor)?;
-        let mut image = image_reference(authenticated.manifest())?;
-        if let Some(device) = self.device {
-            let identity = DeviceIdentity {
-                vendor: device.vendor,
-                class: device.class,
-                device: device.device.or(image.device).unwrap_or_default(),
-            };
-            image = image_reference_for(authenticated.manifest(), &identity, 0)?;
-        }
-        // A device receives only the head; the text can be severed.
-        let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
-        if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
-            return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
-        }
-        let second_image = second_image_reference(authenticated.manifest())?;
+        let (image, second_image) =
+            rehearse(authenticated.manifest(), envelope, self.device, self.sequence_floor)?;
         Ok(Verified { authenticated, image, second_image })
     }
+}
+
+/// What follows when a manifest is authentic: sequence number, a dry run, and that the envelope fits into a device without
+/// its text. The images that it installs, the second one if slot 1 has one of its own.
+pub(crate) fn rehearse<'a>(
+    manifest: &Manifest<'a>,
+    envelope: &[u8],
+    device: Option<Device>,
+    sequence_floor: u64,
+) -> Result<(ImageReference<'a>, Option<ImageReference<'a>>), suit_manifest::Error> {
+    manifest.check_sequence(sequence_floor)?;
+    let mut image = image_reference(manifest)?;
+    if let Some(device) = device {
+        let identity = DeviceIdentity {
+            vendor: device.vendor,
+            class: device.class,
+            device: device.device.or(image.device).unwrap_or_default(),
+        };
+        image = image_reference_for(manifest, &identity, 0)?;
+    }
+    // A device receives only the head; the text can be severed.
+    let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
+    if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
+        return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
+    }
+    Ok((image, second_image_reference(manifest)?))
 }
 
 /// Whether `image` is the one that a manifest names.

@@ -35,6 +35,8 @@ mod cli {
     mod numbers;
     mod openssl;
     mod page;
+    mod personalize;
+    mod personalize_refusals;
     mod pipes;
     mod provision_both_keys;
     mod provision_keys;
@@ -56,6 +58,7 @@ mod cli {
     mod trusted;
     mod two_steps;
     mod usage;
+    mod verify_block;
     mod widened;
     mod workshop;
 }

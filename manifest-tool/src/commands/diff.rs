@@ -10,7 +10,7 @@ use trust::author::read_unverified_credential;
 use trust::host::printable;
 
 use self::lines::Lines;
-use crate::describe::{CredentialView, ManifestView};
+use crate::describe::{CredentialView, ManifestView, device_key_of};
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
 use crate::output::Report;
@@ -95,6 +95,9 @@ fn release_rows(bytes: &[u8]) -> Vec<Row> {
     let Ok(view) = ManifestView::of_inspection(&inspection) else { return Vec::new() };
     let mut rows = view.rows();
     let claims = inspection.credential().and_then(|cwt| read_unverified_credential(cwt).ok());
+    if let Some(key) = device_key_of(&inspection) {
+        rows.push(("authenticated by", format!("key {key} of one device")));
+    }
     let signed = match (&claims, inspection.sign1()) {
         (Some(claims), _) => {
             let credential = CredentialView::new(claims);

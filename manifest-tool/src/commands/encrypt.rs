@@ -7,17 +7,15 @@ use serde::Serialize;
 use suit_manifest::author::inspect;
 use trust::author::Recipient;
 use trust::encryption::ContentAlgorithm;
-use trust::host::{Serial, device_id};
+use trust::host::Serial;
 
 use crate::describe::{ManifestView, kid};
-use crate::encryption::{encrypted, plain_update};
+use crate::encryption::{encrypted, must_be_for, plain_update, read_images};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
-use crate::image::MAX_IMAGE_LEN;
 use crate::master_key::{KeyDerivation, MasterArguments, key_check};
 use crate::output::{Report, table};
 use crate::recipients::{Device, derive, read_recipients};
-use crate::verification::match_image;
 
 /// How an image is encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize)]
@@ -32,14 +30,14 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    fn of_trust(self) -> ContentAlgorithm {
+    pub(super) fn of_trust(self) -> ContentAlgorithm {
         match self {
             Self::A128Gcm => ContentAlgorithm::A128Gcm,
             Self::A128Ctr => ContentAlgorithm::A128Ctr,
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::A128Gcm => "A128GCM",
             Self::A128Ctr => "A128CTR",
@@ -117,15 +115,13 @@ impl Encrypt {
         self.check_files()?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let update = plain_update(&self.envelope, &envelope)?;
-        let images = self.images(&envelope)?;
+        let images = read_images(
+            (&self.envelope, &envelope),
+            (&self.image, self.second_image.as_deref()),
+            "--second-image and --second-ciphertext-out",
+        )?;
         let (derivation, devices) = self.open_devices()?;
-        let is_other = |device: &&Device| {
-            update.device.is_some_and(|only| device_id(update.vendor, device.serial.as_str()) != only)
-        };
-        if let Some(Device { serial, .. }) = devices.iter().find(is_other) {
-            let message = format!("the release is for one device alone, and {serial} is another one");
-            return Err(Error::usage(message));
-        }
+        must_be_for(&update, devices.iter().map(|device| &device.serial))?;
         let recipients = devices.iter().map(Device::recipient).collect::<Result<Vec<Recipient>, _>>()?;
         let made = encrypted(&update, &images, self.algorithm.of_trust(), &recipients)?;
 
@@ -167,36 +163,6 @@ impl Encrypt {
             .collect();
         let outputs = [&self.out, &self.ciphertext_out].into_iter().chain(&self.second_ciphertext_out);
         outputs.into_iter().try_for_each(|output| must_differ(output, &inputs))
-    }
-
-    /// The images that the manifest names.
-    fn images(&self, envelope: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-        let refused = |error| Error::refused_manifest(&self.envelope, error);
-        let inspection = inspect(envelope).map_err(refused)?;
-        let second = inspection.second_image_reference().map_err(refused)?;
-        let second = match (&self.second_image, second) {
-            (Some(path), Some(named)) => Some((path, named)),
-            (None, None) => None,
-            (None, Some(_)) => {
-                return Err(Error::usage(
-                    "the release has an image for the second slot; pass --second-image and --second-ciphertext-out",
-                ));
-            }
-            (Some(_), None) => {
-                return Err(Error::usage(
-                    "the release has one image for both slots; omit --second-image and --second-ciphertext-out",
-                ));
-            }
-        };
-        let first = (&self.image, inspection.image_reference().map_err(refused)?);
-        std::iter::once(first)
-            .chain(second)
-            .map(|(path, named)| {
-                let image = read(path, MAX_IMAGE_LEN)?;
-                match_image(path, &image, &named)?;
-                Ok(image)
-            })
-            .collect()
     }
 
     /// The devices with their keys, and how the keys were derived.

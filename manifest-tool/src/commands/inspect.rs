@@ -17,7 +17,8 @@ use trust::provisioning::ProvisioningBlock;
 use self::device_keys::DeviceKeyView;
 use self::records::{ChainView, HeadView, chain, record};
 use crate::describe::{
-    CredentialView, ManifestView, RevocationView, SuccessionView, kid, no_anchors, rights, uuid,
+    CredentialView, ManifestView, RevocationView, SuccessionView, device_key_of, kid, no_anchors, rights,
+    uuid,
 };
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
@@ -94,6 +95,9 @@ struct EnvelopeView {
     #[serde(flatten)]
     manifest: Option<ManifestView>,
     credential: Option<CredentialView>,
+    /// kid of the device's key whose MAC stands in the place of a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication_key: Option<String>,
     /// What SUIT itself does not allow in it, whatever a device offers: form, digests, bounds. `null`: nothing.
     fault: Option<Refusal>,
     contents: OutlineView,
@@ -226,6 +230,7 @@ fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
         signed: false,
         manifest: None,
         credential: None,
+        authentication_key: None,
         fault: None,
         contents: contents.into(),
     };
@@ -238,6 +243,7 @@ fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
     let refusal = match &strict {
         Ok(inspection) => {
             view.signed = inspection.sign1().is_some();
+            view.authentication_key = device_key_of(inspection);
             view.credential = inspection
                 .credential()
                 .and_then(|cwt| read_unverified_credential(cwt).ok())
@@ -336,8 +342,12 @@ impl Content {
     fn rows(&self) -> (&'static str, Vec<(&'static str, String)>) {
         match self {
             Self::Envelope(view) => {
-                let signed = if view.signed { "yes" } else { "NO" };
-                let mut rows = vec![("signed", signed.to_owned())];
+                let signed = match &view.authentication_key {
+                    Some(key) => format!("no; authenticated for one device, by its key {key}"),
+                    None if view.signed => "yes".to_owned(),
+                    None => "NO".to_owned(),
+                };
+                let mut rows = vec![("signed", signed)];
                 rows.extend(view.fault.as_ref().map(|fault| ("NOT AS SUIT ASKS", fault.words())));
                 rows.extend(view.manifest.as_ref().map(ManifestView::rows).unwrap_or_default());
                 ("envelope", rows)

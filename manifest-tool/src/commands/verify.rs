@@ -1,29 +1,38 @@
-//! `verify`: would a device with these anchors take this release, and is this its image?
+//! `verify`: would a device with these anchors, or with this provisioning block, take this release, and is this its image?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use serde::Serialize;
+use suit_manifest::ImageReference;
+use trust::UnixTime;
 use trust::host::{Serial, clock_warning};
 
-use crate::describe::{CredentialView, ManifestView};
+use crate::describe::{CredentialView, ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
+use crate::provisioned::{ProvisionedDevice, Taken};
 use crate::time::{Time, now};
 use crate::trusted::TrustArguments;
-use crate::verification::{Device, Verification, match_image};
+use crate::verification::{Device, Verification, Verified, match_image};
 
-/// Verify a signed release as a device does
+/// Verify a release as a device does
 #[derive(clap::Args, Clone, Debug)]
-#[command(mut_arg("anchors", |anchors| anchors.required(true)))]
+#[command(group = ArgGroup::new("judge").args(["anchors", "block"]).required(true))]
 pub struct Verify {
-    /// Signed envelope
+    /// Signed envelope, or one that is authenticated for the device of --block
     #[arg(value_name = "R.suit")]
     envelope: PathBuf,
     #[command(flatten)]
     trust: TrustArguments,
+    /// Provisioning block of the target device: judge as that device does, with its keys and its anchors
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "vendor", "class", "serial", "recovery_anchors", "successions", "revocations",
+    ])]
+    block: Option<PathBuf>,
     /// Image to compare with the manifest; of a release with two, either
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
@@ -51,13 +60,24 @@ pub struct VerifyReport {
     /// Component slot whose image `--image` is, of a release with an image for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_slot: Option<u8>,
+    /// Whether the device decrypted it to what the manifest installs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    image_decrypted: bool,
     #[serde(flatten)]
     manifest: ManifestView,
-    credential: CredentialView,
+    /// Of who signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialView>,
+    /// kid of the device's key, if that authenticates it in place of a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authentication_key: Option<String>,
 }
 
 impl Verify {
     pub fn run(&self, output: Output) -> Result<VerifyReport, Error> {
+        if let Some(block) = &self.block {
+            return self.as_device(&ProvisionedDevice::open(block)?, output);
+        }
         let trusted = self.trust.open()?.ok_or(Error::Internal("no anchor was given"))?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
@@ -76,31 +96,82 @@ impl Verify {
         };
         let refused = |error| Error::refused_manifest(&self.envelope, error);
         let verified = verification.of(&envelope).map_err(refused)?;
-        let mut image_slot = None;
-        if let Some(path) = &self.image {
-            let image = read(path, MAX_IMAGE_LEN)?;
-            let second = verified.second_image.as_ref();
-            let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
-            if !is_second {
-                match_image(path, &image, &verified.image)?;
-            }
-            image_slot = second.map(|_| u8::from(is_second));
+        let images = (&verified.image, verified.second_image.as_ref());
+        let image_slot = self.check_image(images, match_image)?;
+        self.report_of_signed(&verified, verification.now, image_slot, output)
+    }
+
+    /// Judges as the device with this provisioning block does.
+    fn as_device(&self, device: &ProvisionedDevice, output: Output) -> Result<VerifyReport, Error> {
+        if self.now.is_some() && !device.has_anchors() {
+            return Err(Error::usage("--now is for credentials, and the block has no anchors to verify one"));
         }
+        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
+        let now = now(self.now)?;
+        let taken = device.judge((&self.envelope, &envelope), now, self.sequence_floor)?;
+        let mut images = taken.images();
+        let first = images.next().ok_or(Error::Internal("a release without an image"))?;
+        let images = (first, images.next());
+        let check =
+            |path: &Path, image: &[u8], named: &ImageReference<'_>| device.check_image(path, image, named);
+        let image_slot = self.check_image(images, check)?;
+        let image_decrypted = self.image.is_some() && first.decrypted.is_some();
+        match &taken {
+            Taken::Signed(verified) => {
+                let report = self.report_of_signed(verified, now, image_slot, output)?;
+                Ok(VerifyReport { image_decrypted, ..report })
+            }
+            Taken::Authenticated(own) => Ok(VerifyReport {
+                verified: true,
+                image_verified: self.image.is_some(),
+                image_slot,
+                image_decrypted,
+                manifest: ManifestView::new(&own.manifest, &own.digest, images)
+                    .map_err(|error| Error::refused_manifest(&self.envelope, error))?,
+                credential: None,
+                authentication_key: Some(kid(own.kid)),
+            }),
+        }
+    }
+
+    /// Whether the image is one of these, by `check`; which slot's, where there are two.
+    fn check_image(
+        &self,
+        (first, second): (&ImageReference<'_>, Option<&ImageReference<'_>>),
+        check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
+    ) -> Result<Option<u8>, Error> {
+        let Some(path) = &self.image else { return Ok(None) };
+        let image = read(path, MAX_IMAGE_LEN)?;
+        let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
+        check(path, &image, second.filter(|_| is_second).unwrap_or(first))?;
+        Ok(second.map(|_| u8::from(is_second)))
+    }
+
+    fn report_of_signed(
+        &self,
+        verified: &Verified<'_>,
+        now: UnixTime,
+        image_slot: Option<u8>,
+        output: Output,
+    ) -> Result<VerifyReport, Error> {
         let authenticated = &verified.authenticated;
-        if let Some(warning) = clock_warning(authenticated.authority().credential(), verification.now) {
+        let credential = authenticated.authority().credential();
+        if let Some(warning) = clock_warning(credential, now) {
             output.warn(warning);
         }
         Ok(VerifyReport {
             verified: true,
             image_verified: self.image.is_some(),
             image_slot,
+            image_decrypted: false,
             manifest: ManifestView::new(
                 authenticated.manifest(),
                 authenticated.digest(),
                 (&verified.image, verified.second_image.as_ref()),
             )
-            .map_err(refused)?,
-            credential: CredentialView::new(authenticated.authority().credential()),
+            .map_err(|error| Error::refused_manifest(&self.envelope, error))?,
+            credential: Some(CredentialView::new(credential)),
+            authentication_key: None,
         })
     }
 }
@@ -114,9 +185,19 @@ impl Report for VerifyReport {
             (true, Some(_)) => "yes (second slot)",
         };
         let mut rows = vec![("verified", "yes".to_owned()), ("image matches", image.to_owned())];
+        if self.image_decrypted {
+            rows.push(("image decrypts", "yes".to_owned()));
+        }
         rows.extend(self.manifest.rows());
-        rows.push(("signed by", format!("{} ({})", self.credential.subject, self.credential.kid)));
-        rows.push(("certified by", format!("{} ({})", self.credential.issuer, self.credential.issuer_kid)));
+        if let Some(credential) = &self.credential {
+            rows.push(("signed by", format!("{} ({})", credential.subject, credential.kid)));
+            rows.push(("certified by", format!("{} ({})", credential.issuer, credential.issuer_kid)));
+        }
+        rows.extend(
+            self.authentication_key
+                .as_ref()
+                .map(|kid| ("authenticated by", format!("the device's own key {kid}"))),
+        );
         table(&rows)
     }
 }

@@ -65,6 +65,7 @@ impl Error {
             Self::Author { .. } => "not-possible",
             Self::Recipients { .. } => "recipients-too-many",
             Self::Release { fault, .. } => fault.code(),
+            Self::Folder { fault, .. } => fault.code(),
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
@@ -147,6 +148,7 @@ impl Error {
             | Self::BackupOfAnotherKey { .. }
             | Self::RequestOld { .. }
             | Self::Release { .. }
+            | Self::Folder { .. }
             | Self::Image { .. }
             | Self::Member { .. }
             | Self::ImageMismatch { .. } => 5,

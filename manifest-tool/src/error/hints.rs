@@ -122,6 +122,7 @@ impl Error {
                 "Make a release for each group of devices, with a sequence number of its own."
             }
             Self::Release { fault, .. } => fault.hint(),
+            Self::Folder { fault, .. } => fault.hint(),
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),

@@ -48,7 +48,7 @@ fn bytes(digits: &str) -> Vec<u8> {
 }
 
 /// The encryption-info of an image of an envelope: the first, or that for the second slot.
-fn info(envelope: &[u8], second: bool) -> Vec<u8> {
+pub(super) fn info(envelope: &[u8], second: bool) -> Vec<u8> {
     let read = inspect(envelope).unwrap();
     let image = if second {
         read.second_image_reference().unwrap().unwrap()
@@ -64,7 +64,7 @@ fn iv(header: &Header) -> &[u8] {
 }
 
 /// The content key for whoever has this key (RFC 3394).
-fn content_key(message: &CoseEncrypt, kid: &str, key: &str) -> Option<[u8; 16]> {
+pub(super) fn content_key(message: &CoseEncrypt, kid: &str, key: &str) -> Option<[u8; 16]> {
     let wrapped = message.recipients.iter().find(|one| one.unprotected.key_id == bytes(kid))?;
     let mut content_key = [0; 16];
     let kek = aes_kw::KwAes128::new(bytes(key).as_slice().try_into().unwrap());
@@ -73,7 +73,7 @@ fn content_key(message: &CoseEncrypt, kid: &str, key: &str) -> Option<[u8; 16]> 
 }
 
 /// With coset, aes-kw and aes-gcm.
-fn decrypt_gcm(info: &[u8], ciphertext: &[u8], kid: &str, key: &str) -> Option<Vec<u8>> {
+pub(super) fn decrypt_gcm(info: &[u8], ciphertext: &[u8], kid: &str, key: &str) -> Option<Vec<u8>> {
     let message = CoseEncrypt::from_tagged_slice(info).unwrap();
     let key = content_key(&message, kid, key)?;
     let associated =

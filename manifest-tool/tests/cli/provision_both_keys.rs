@@ -12,7 +12,7 @@ use super::workshop::{Workshop, split};
 
 /// Serials with their authentication keys of line one out of [`MASTER`], as Python derives them: key, kid, check, and the
 /// check of the update key.
-const DEVICES: [[&str; 5]; 2] = [
+pub(super) const DEVICES: [[&str; 5]; 2] = [
     [
         "A-0001",
         "8bde52101a4c81f9d429e723ce95a69deb6fd12d52ace34acf9bd11518468751",

@@ -17,7 +17,7 @@ use super::plan::Planned;
 use crate::commands::credential::CredentialFile;
 use crate::custody::roles::{ROOT, anchor_in_other_role, keys_of, role_of};
 use crate::error::Error;
-use crate::identifiers::device_id;
+use crate::identifiers::{device_id, file_name};
 use crate::master_key::{DeviceKeySet, LineKeys, key_checks};
 use crate::recording::Batch;
 
@@ -365,20 +365,6 @@ pub(super) fn files(
 
 /// Names of the block and of the credential of a device.
 pub(super) fn names(planned: &Planned) -> [String; 2] {
-    let name = file_name(planned.serial.as_str());
+    let name = file_name(&planned.serial);
     [format!("{name}.block"), format!("{name}.cwt")]
-}
-
-/// A serial as a file name: letters, digits and `._-` stand as they are, the rest percent-encoded.
-fn file_name(serial: &str) -> String {
-    use std::fmt::Write as _;
-    let mut name = String::new();
-    for byte in serial.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
-            name.push(char::from(byte));
-        } else {
-            let _ = write!(name, "%{byte:02X}");
-        }
-    }
-    name
 }

@@ -53,6 +53,25 @@ pub(super) const COMMANDS: &[Options] = &[
         excludes: &[],
     },
     Options {
+        shortest: "personalize u --image i --master m --line l --devices d --out-dir o",
+        alone: &[
+            "--second-image s",
+            "--serial s",
+            "--derivation cmac",
+            "--revision 1",
+            "--algorithm a128ctr",
+            "--own-images",
+        ],
+        needs: &[],
+        excludes: &[("--revision 65536", "")],
+    },
+    Options {
+        shortest: "personalize u --image i --master m --line l --serial s --out-dir o",
+        alone: &["--serial t", "--devices d"],
+        needs: &[],
+        excludes: &[],
+    },
+    Options {
         shortest: "sign u --key k --credential c --out o",
         alone: &["--passphrase-file p", "--pin-file p", "--anchor a", "--force"],
         needs: &[
@@ -87,7 +106,22 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--class c", "--vendor example.com"),
             ("--serial s", "--vendor example.com --class c"),
         ],
-        excludes: &[],
+        excludes: &[("--block b", "")],
+    },
+    Options {
+        shortest: "verify r --block b",
+        // --now beside a block without anchors: `commands/verify.rs` judges it.
+        alone: &["--image i", "--sequence-floor 1", "--now 2030-01-31T00:00:00Z"],
+        needs: &[],
+        excludes: &[
+            ("--anchor a", ""),
+            ("--recovery-anchor r", ""),
+            ("--succession s", ""),
+            ("--revocations l", ""),
+            ("--vendor example.com", "--class c"),
+            ("--class c", "--vendor example.com"),
+            ("--serial s", ""),
+        ],
     },
     Options {
         shortest: "lint r",
