@@ -20,4 +20,4 @@ pub use list::{
 pub use log::{
     AnchorFacts, Entry, Head, LOG_FILE, Log, LogFault, MAX_LINE_LEN, MAX_LOG_LEN, Outcome, is_log, line_of,
 };
-pub use name::{ciphertext_name, envelope_name, file_name};
+pub use name::{ENVELOPE_SUFFIX, ciphertext_name, envelope_name, file_name};

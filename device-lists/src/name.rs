@@ -16,10 +16,13 @@ pub fn file_name(serial: &str) -> String {
     name
 }
 
+/// Ends the names of files with the release for one device.
+pub const ENVELOPE_SUFFIX: &str = ".suit";
+
 /// The file with the release for the device with this serial.
 #[must_use]
 pub fn envelope_name(serial: &str) -> String {
-    format!("{}.suit", file_name(serial))
+    format!("{}{ENVELOPE_SUFFIX}", file_name(serial))
 }
 
 /// The file with the encrypted image that has this SHA-256.

@@ -100,21 +100,6 @@ pub fn device_id(serial: &Serial, vendor: Uuid) -> Uuid {
     Uuid::from_bytes(trust::host::device_id(vendor.into_bytes(), serial.as_str()))
 }
 
-/// A serial as a file name: letters, digits and `._-` stand as they are, the rest percent-encoded.
-pub(crate) fn file_name(serial: &Serial) -> String {
-    use std::fmt::Write as _;
-
-    let mut name = String::new();
-    for byte in serial.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
-            name.push(char::from(byte));
-        } else {
-            let _ = write!(name, "%{byte:02X}");
-        }
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use trust::host::Serial;

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use device_lists::ciphertext_name;
 use suit_manifest::author::{Encryption, Inspection, UpdateDescription, authenticate, create, inspect};
 use suit_manifest::host::Envelope;
 use suit_manifest::{DeviceIdentity, ImageReference, image_reference_for};
@@ -253,11 +254,6 @@ impl Release {
         }
         Ok(())
     }
-}
-
-/// File name of a ciphertext.
-pub(crate) fn ciphertext_name(digest: &[u8; 32]) -> String {
-    format!("{}.enc", hex::encode(digest))
 }
 
 /// The images of a release of our own.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use trust::provisioning::ProvisioningBlock;
 
 /// As many bytes of a needle are looked up at once. No needle is shorter.
 const PREFIX_LEN: usize = 8;
@@ -17,6 +18,14 @@ const SEED: std::ops::Range<usize> = 16..48;
 const SHARE: &str = "ANCHORAGE-SHARE:";
 /// Files that hold one secret each, in their first line: passphrases and tokens.
 const LINES: [&str; 6] = ["passphrase", "new", "dan", "guess", "token", "pin"];
+/// Ends the names of files with a master key, in hex.
+const MASTER: &str = "key";
+/// Ends the names of provisioning blocks, which may have keys of their devices.
+const BLOCK: &str = "block";
+/// Ends the names of flash memories, where those keys are to be.
+const FLASH: &str = "flash";
+/// Begins the names of such keys.
+const OF_DEVICE: &str = "a device key of ";
 
 /// What nothing may contain, each with a name for people.
 #[derive(Default)]
@@ -47,6 +56,18 @@ impl Secrets {
                 let body: Vec<_> = text.lines().filter(|line| line.len() == 64).collect();
                 if let Some(line) = body.last() {
                     secrets.add_text(&format!("the body of {shown}"), line);
+                }
+            } else if has_extension(path, MASTER) {
+                let text = std::fs::read_to_string(path)?;
+                secrets.add_bytes(&format!("the master key of {shown}"), &bytes_of_hex(text.trim())?);
+            } else if has_extension(path, BLOCK) {
+                let bytes = std::fs::read(path)?;
+                let read = ProvisioningBlock::parse_with_keys(&bytes);
+                let (_, keys) = read.map_err(|error| anyhow::anyhow!("{shown}: {error}"))?;
+                let update = keys.update().map(|(_, key)| key.as_bytes().to_vec());
+                let authentication = keys.authentication().map(|(_, key)| key.to_vec());
+                for key in update.into_iter().chain(authentication) {
+                    secrets.add_bytes(&format!("{OF_DEVICE}{shown}"), &key);
                 }
             } else if is_share(path) {
                 let text = String::from_utf8_lossy(&std::fs::read(path)?).into_owned();
@@ -105,13 +126,16 @@ impl Secrets {
         }
         let mut found = Vec::new();
         for path in files_below(directory)? {
-            if is_line(&path) || is_key(&path) || is_share(&path) {
+            if is_line(&path) || is_key(&path) || is_share(&path) || has_extension(&path, MASTER) {
                 continue;
             }
+            let is_of_device = has_extension(&path, BLOCK) || has_extension(&path, FLASH);
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
             for (at, prefix) in bytes.windows(PREFIX_LEN).enumerate() {
                 let Some(secrets) = by_prefix.get(prefix) else { continue };
-                let here = secrets.iter().filter(|(_, needle)| bytes[at..].starts_with(needle));
+                let here = secrets.iter().filter(|(name, needle)| {
+                    bytes[at..].starts_with(needle) && !(is_of_device && name.starts_with(OF_DEVICE))
+                });
                 found.extend(here.map(|(name, _)| format!("{name} stands in {}", path.display())));
             }
         }
@@ -124,7 +148,11 @@ fn is_line(path: &Path) -> bool {
 }
 
 fn is_key(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "pem")
+    has_extension(path, "pem")
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }
 
 fn is_share(path: &Path) -> bool {

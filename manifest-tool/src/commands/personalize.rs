@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use device_lists::{ENVELOPE_SUFFIX, ciphertext_name, envelope_name};
 use serde::Serialize;
 use suit_manifest::author::UpdateDescription;
 use trust::host::{Existing, Serial};
@@ -14,14 +15,10 @@ use super::encrypt::Algorithm;
 use crate::encryption::{must_be_for, plain_update, read_images};
 use crate::error::{Error, FileAction};
 use crate::files::{MAX_ENVELOPE_FILE_LEN, make_folder, read, write};
-use crate::identifiers::file_name;
 use crate::master_key::{KeyDerivation, LineKeys, MasterArguments};
 use crate::output::{Output, Report, progress_bar, table};
-use crate::personalize::{FolderFault, Personal, Release, Sealed, Target, ciphertext_name};
+use crate::personalize::{FolderFault, Personal, Release, Sealed, Target};
 use crate::recipients::{Wanted, wanted};
-
-/// File names of envelopes end in this.
-const ENVELOPE: &str = ".suit";
 
 /// Make an envelope for each device, which only that device reads, authenticated by its own key in place of a signature
 #[derive(clap::Args, Clone, Debug)]
@@ -118,7 +115,7 @@ impl Personalize {
     fn places<'p>(&self, wanted: Vec<Wanted<'p>>) -> Result<Vec<Place<'p>>, Error> {
         let mut there = self.envelopes_there()?;
         let places = wanted.into_iter().map(|wanted| {
-            let name = format!("{}{ENVELOPE}", file_name(&wanted.serial));
+            let name = envelope_name(wanted.serial.as_str());
             let is_there = there.remove(&name);
             Place { wanted, path: self.out_dir.join(name), is_there }
         });
@@ -137,7 +134,7 @@ impl Personalize {
         let mut names = BTreeSet::new();
         for entry in self.out_dir.read_dir().map_err(failed)? {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(ENVELOPE) {
+            if name.ends_with(ENVELOPE_SUFFIX) {
                 names.insert(name);
             }
         }

@@ -1,7 +1,8 @@
 //! `cargo xtask demo --story NAME`: a drill or process of docs/custody, its commands as they stand, told as it goes.
 //!
 //! Each page goes on where docs/custody/start.md ends, so that page runs first, in the same shell. A page `start-...` is
-//! another start: its sections are done in place of those of start.md that have the same title.
+//! another start: its sections are done in place of those of start.md that have the same title. A page that is its own
+//! beginning takes the checks of start.md alone.
 //! Its files stay in `target/story-NAME/`, with all that its programs said in `said.log`.
 
 use std::collections::BTreeMap;
@@ -27,6 +28,10 @@ const PAGES: &str = "docs/custody";
 const START: &str = "start.md";
 /// Pages that go on from nowhere.
 const NO_STORIES: [&str; 2] = [START, "README.md"];
+/// The section of the start that has the words for checks.
+const CHECKS: &str = "Checks";
+/// Stories that are their own beginning.
+const OWN_START: [&str; 1] = ["symmetric"];
 /// Begins the names of pages that are another start.
 const OTHER_START: &str = "start-";
 /// Begins the names of pages, and not those of their stories.
@@ -107,7 +112,11 @@ pub(super) fn tell(
         ("ANCHORAGE_BUS", device::unused_bus("")?.into()),
         ("SERVER", unused_address()?.into()),
     ];
-    let sections = joined(sections_of(&start), sections_of(&page), name.starts_with(OTHER_START));
+    let mut start = sections_of(&start);
+    if OWN_START.contains(&name) {
+        start.retain(|section| section.title == CHECKS);
+    }
+    let sections = joined(start, sections_of(&page), name.starts_with(OTHER_START));
 
     let said = std::fs::File::options().create_new(true).append(true).open(directory.join(SAID))?;
     let mut log = said.try_clone()?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use device_lists::{LIST_FILE, Row, write_list};
+use device_lists::{LIST_FILE, Row, file_name, write_list};
 use ledger::{AnchorFacts, Base64, DeviceLine, Hex, Ledger, Stored};
 use trust::author::{
     DeviceCredentialRequest, ProvisioningRequest, Unsigned, prepare_device_credential, random_cti,
@@ -17,7 +17,7 @@ use super::plan::Planned;
 use crate::commands::credential::CredentialFile;
 use crate::custody::roles::{ROOT, anchor_in_other_role, keys_of, role_of};
 use crate::error::Error;
-use crate::identifiers::{device_id, file_name};
+use crate::identifiers::device_id;
 use crate::master_key::{DeviceKeySet, LineKeys, key_checks};
 use crate::recording::Batch;
 
@@ -365,6 +365,6 @@ pub(super) fn files(
 
 /// Names of the block and of the credential of a device.
 pub(super) fn names(planned: &Planned) -> [String; 2] {
-    let name = file_name(&planned.serial);
+    let name = file_name(planned.serial.as_str());
     [format!("{name}.block"), format!("{name}.cwt")]
 }
