@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::commands::{location, name};
 use crate::error::Error;
-use crate::files::{must_be_absent, must_be_private, read_secret, write_secret};
+use crate::files::{must_be_private, read_secret, write_secret};
 use crate::keys::{Location, Place, value_of};
 use crate::memory;
 
@@ -178,7 +178,6 @@ pub(crate) fn is_master_key(file: &[u8]) -> bool {
 
 /// Makes a master key and writes it (0600, never over a file).
 pub(crate) fn generate(path: &Path) -> Result<(), Error> {
-    must_be_absent(path)?;
     memory::lock();
     let failed = |error| Error::KeyOperation { doing: "generated", source: Box::new(error) };
     let mut bytes = Zeroizing::new([0; NEW_LEN]);
