@@ -9,8 +9,11 @@ use device_harness::succession::{Dynasty, chain};
 use flash_model::Nor;
 use suit_manifest::Reason;
 use suit_manifest::author::{SlotImage, UpdateDescription};
+use trust::aes::Key128;
 use trust::author::DerivedKey;
+use trust::cbor::Span;
 use trust::encryption::ContentAlgorithm::{self, A128Ctr, A128Gcm};
+use trust::encryption::EncryptionInfo;
 use update_protocol::profile::{ImageState, Object};
 use update_protocol::uds::server::{Download, Handler as _, Operation};
 
@@ -61,9 +64,14 @@ fn an_encrypted_image_is_installed_tried_and_confirmed() {
 fn sym13_flash_holds_no_content_key_and_no_ciphertext() {
     let (mut board, factory, key) = board();
     let image = board.image(9000, 3);
-    let (envelope, ciphertext) = factory.encrypted(1, &image, A128Gcm, &key);
-    board.install(&envelope, &ciphertext).unwrap();
+    let (update, ciphertext) = encrypted(&description(1, &image), &image, A128Gcm, &key);
+    board.install(&factory.envelope_of(&update), &ciphertext).unwrap();
     let bytes = board.nor.medium().bytes().to_vec();
+    let info = update.encryption.unwrap().info;
+    let info = EncryptionInfo::read(Span { bytes: &info, base: 0 }).unwrap();
+    let own = Key128::new(key[0].bytes[..].try_into().unwrap());
+    let content_key = info.content_key(&key[0].kid.0, &own).unwrap();
+    assert!(!bytes.windows(16).any(|window| window == content_key.as_bytes()), "the content key is in flash");
     for part in ciphertext.chunks_exact(16) {
         assert!(!bytes.windows(16).any(|window| window == part), "ciphertext is in flash");
     }
@@ -169,6 +177,16 @@ fn sym15_an_image_for_other_devices_is_refused_before_an_erase() {
     for (keys, reason) in [(&stranger, Reason::DeviceKeyUnknown), (&impostor, Reason::KeyUnwrap)] {
         let (envelope, ciphertext) = factory.encrypted(2, &next, A128Gcm, keys);
         refused_untouched(&mut board, &envelope, &ciphertext, reason);
+        // Nor does an image come after it.
+        let nor = board.nor.clone();
+        let before = nor.medium().operations();
+        let mut session = board.program();
+        download(&nor, &mut session, Object::Envelope, &envelope).unwrap_err();
+        for len in [ciphertext.len(), next.len()] {
+            assert!(open(&mut session, 0, len).is_err());
+            assert_eq!(record(&session).reason, Reason::NoEnvelope.code());
+        }
+        assert_eq!(nor.medium().operations(), before);
     }
     // A device that has no key at all.
     let mut bare = Board::new(4);
@@ -252,31 +270,34 @@ fn sym17_digest_and_tag_of_a_ciphertext_both_decide() {
 /// No byte more than the ciphertext, and none less.
 #[test]
 fn sym18_as_many_bytes_come_as_the_ciphertext_has() {
-    let (mut board, factory, key) = board();
-    let image = board.image(9000, 3);
-    let (envelope, ciphertext) = factory.encrypted(1, &image, A128Gcm, &key);
-    let nor = board.nor.clone();
-    let mut session = board.program();
-    download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
-    for len in [image.len(), ciphertext.len() - 1, ciphertext.len() + 1] {
-        assert!(open(&mut session, 0, len).is_err(), "{len} bytes");
-        assert_eq!(record(&session).reason, Reason::ObjectUnknown.code());
+    for algorithm in [A128Gcm, A128Ctr] {
+        let (mut board, factory, key) = board();
+        let image = board.image(9000, 3);
+        let (envelope, ciphertext) = factory.encrypted(1, &image, algorithm, &key);
+        let nor = board.nor.clone();
+        let mut session = board.program();
+        download(&nor, &mut session, Object::Envelope, &envelope).unwrap();
+        // Another length than that of image and tag.
+        for len in [8999, 9000, 9015, 9016, 9017].into_iter().filter(|len| *len != ciphertext.len()) {
+            assert!(open(&mut session, 0, len).is_err(), "{len} bytes");
+            assert_eq!(record(&session).reason, Reason::ObjectUnknown.code());
+        }
+        let sent = ciphertext.len() - 6;
+        open(&mut session, 0, ciphertext.len()).unwrap();
+        session.write_object(0, &ciphertext[..sent]).unwrap();
+        let behind = [&ciphertext[sent..], &[0]].concat();
+        assert!(session.write_object(sent as u32, &behind).is_err());
+        assert_eq!(record(&session).reason, Reason::ImageOverrun.code());
+        // Without all of it, or of its tag, it is not whole.
+        session.close_object();
+        let from = record(&session).resume_offset;
+        open(&mut session, from, ciphertext.len()).unwrap();
+        session.write_object(0, &ciphertext[from as usize..sent]).unwrap();
+        assert!(session.finish_object().is_err());
+        assert_eq!(record(&session).reason, Reason::ImageIncomplete.code());
+        drop(session);
+        board.install(&envelope, &ciphertext).unwrap();
     }
-    open(&mut session, 0, ciphertext.len()).unwrap();
-    session.write_object(0, &ciphertext[..9010]).unwrap();
-    let mut behind = ciphertext[9010..].to_vec();
-    behind.push(0);
-    assert!(session.write_object(9010, &behind).is_err());
-    assert_eq!(record(&session).reason, Reason::ImageOverrun.code());
-    // Without all of its tag it is not whole.
-    session.close_object();
-    let from = record(&session).resume_offset;
-    open(&mut session, from, ciphertext.len()).unwrap();
-    session.write_object(0, &ciphertext[from as usize..9010]).unwrap();
-    assert!(session.finish_object().is_err());
-    assert_eq!(record(&session).reason, Reason::ImageIncomplete.code());
-    drop(session);
-    board.install(&envelope, &ciphertext).unwrap();
 }
 
 /// A wrong plaintext of a part that runs images where they lie: its vectors are seen before anything is erased.

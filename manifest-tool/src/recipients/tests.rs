@@ -58,6 +58,9 @@ fn a_line_that_gives_no_recipient_is_named_and_its_key_is_not() {
         (format!("serial,kid,key\n\"{good}\n"), 2, "3 values"),
         (format!("serial,kid,key\n,0011223344556677,{KEY}\n"), 2, "serial"),
         (format!("serial,kid,key\n\u{fc},0011223344556677,{KEY}\n"), 2, "serial"),
+        // Keys in the other columns: one that is too long for a serial, one in the place of the kid.
+        (format!("serial,kid,key\n{KEY}{OTHER},0011223344556677,A\n"), 2, "serial"),
+        (format!("serial,kid,key\nA,{KEY},0011223344556677\n"), 2, "kid"),
         (format!("serial,kid,key\nA,00112233445566,{KEY}\n"), 2, "kid"),
         (format!("serial,kid,key\nA,1.1E+15,{KEY}\n"), 2, "kid"),
         (format!("serial,kid,key\n{good}00\n"), 2, "key"),

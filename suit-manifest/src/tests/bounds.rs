@@ -13,8 +13,9 @@ use crate::limits::*;
 /// As much as a file may have.
 const LEN: usize = MAX_INTEGRATED_LEN;
 const TAG_ENVELOPE: [u8; 2] = [0xd8, 0x6b];
-/// An array of so many items, or a byte string of so many bytes, follows.
+/// An array or map of so many items, or a string of so many bytes, follows.
 const ARRAY: u8 = 0x9a;
+const MAP: u8 = 0xba;
 const BYTES: u8 = 0x5a;
 const TEXT: u8 = 0x7a;
 const NULL: u8 = 0xf6;
@@ -77,13 +78,21 @@ fn suit46_what_is_shown_of_many_small_items_is_bounded() {
     cut(&tagged(&[&[0xa1][..], &nulls, &[0]].concat()));
     cut(&tagged(&[&[0x81; 15][..], &nulls].concat()));
     cut(&tagged(&[head(ARRAY, LEN / 2), [0x81, NULL].repeat(LEN / 2)].concat()));
+    // Fewer elements than there may be, each with as much text as is shown of one.
+    cut(&tagged(&[head(ARRAY, 10_000), filled(TEXT, 4096, b'a').repeat(10_000)].concat()));
     // Long names: the paths to elements are bounded too.
-    let key = [&[0x79, 0xff, 0x00][..], &[b'k'; 0xff00]].concat();
-    let entries: Vec<u8> = (0..900).flat_map(|_| [key.clone(), vec![0xa0]].concat()).collect();
+    for (len, start) in [(0xff00, "CBOR of 65285 bytes, SHA-256 "), (1000, "\"kkk")] {
+        let entry = [filled(TEXT, len, b'k'), vec![0xa0]].concat();
+        let shown = outline(&tagged(&[head(MAP, 900), entry.repeat(900)].concat())).unwrap();
+        assert!(shown.parts.iter().all(|part| part.name.len() < 400 && part.name.starts_with(start)));
+        assert_eq!(shown.parts.len(), 900);
+    }
+    // What is an image takes no room from what stands behind it.
+    let image = filled(ARRAY, MAX_ENVELOPE_LEN, NULL);
     let shown =
-        outline(&tagged(&[&[0xb9, 900u16.to_be_bytes()[0], 900u16.to_be_bytes()[1]][..], &entries].concat()));
-    let shown = shown.unwrap();
-    assert!(shown.parts.iter().all(|part| part.name.len() < 400) && shown.parts.len() == 900);
+        outline(&tagged(&[&[0x82][..], &head(BYTES, image.len()), &image, &[0x07]].concat())).unwrap();
+    assert!(shown.parts[0].value.starts_with("h'9a00010000f6"), "{}", shown.parts[0].value);
+    assert_eq!((shown.parts.len(), shown.parts[1].value.as_str()), (2, "7"));
 }
 
 #[test]
@@ -94,6 +103,19 @@ fn suit46_one_long_value_is_cut() {
         let digest = hex::encode(Sha256::digest(vec![byte; LEN]));
         assert!(shown.value.contains(&format!("({LEN} bytes, SHA-256 {digest})")), "{}", shown.value);
     }
+    // In what is read as SUIT: an identifier as a value, and as the name of what is said in it.
+    let id = Value::Array(vec![bytes(&[1; 20_000])]);
+    let said = map([(1, "model".into()), (3, "node".into())]);
+    let text = Value::Map(vec![("en".into(), Value::Map(vec![(id.clone(), said)]))]);
+    let parts = Parts { components: vec![id], ..Parts::default() };
+    let shown = outline(&unsigned(&parts.with(23, bytes(&encode(&text))).manifest(), &[])).unwrap();
+    let manifest = &shown.parts[1].parts;
+    let [common, text] =
+        ["common (3)", "text (23)"].map(|name| manifest.iter().find(|part| part.name == name).expect(name));
+    let value = &common.parts[0].parts[0].value;
+    assert!(value.len() < 33_000 && value.contains("... (40000 bytes, SHA-256 "), "{}", value.len());
+    let [component] = &text.parts[0].parts[..] else { panic!("{text:?}") };
+    assert!(component.name.len() < 400 && component.parts.len() == 2, "{component:?}");
     // A hundred thousand levels, in one and in byte strings around each other.
     assert_eq!(outline(&tagged(&vec![0x81; LEN])), None);
     let mut wrapped = filled(ARRAY, LEN / 4, NULL);
@@ -108,17 +130,27 @@ fn suit46_one_long_value_is_cut() {
 fn suit46_dependencies_are_bounded() {
     let nulls = Value::Array(vec![Value::Null; 60_000]);
     let dependency = unsigned(&Parts::install([(-300, nulls)]).manifest(), &[]);
-    let with = |count: u32| {
+    let of = |dependency: &[u8], count: u32| {
         let uris: Vec<String> = (0..count).map(|index| format!("#{index:04}")).collect();
-        let members: Vec<(&str, &[u8])> =
-            uris.iter().map(|uri| (uri.as_str(), dependency.as_slice())).collect();
+        let members: Vec<(&str, &[u8])> = uris.iter().map(|uri| (uri.as_str(), dependency)).collect();
         let around = unsigned(&Parts::default().manifest(), &[]);
         integrate(&around, &members).map_err(|error| error.to_string())
     };
+    let with = |count| of(&dependency, count);
     let most = with(MAX_DEPENDENCIES).unwrap();
     let tree = EnvelopeTree::read(&most).unwrap();
     assert!(tree.integrated.iter().all(|member| matches!(member.envelope, Some(Ok(_)))));
-    cut(&most);
+    // The first one has more elements than there is room for; the list that it stands in says so as well.
+    let shown = cut(&most);
+    let left = &shown.parts[shown.parts.len() - 2];
+    assert_eq!((left.name.as_str(), left.value.as_str()), ("...", "31 more, not shown"));
+    // As many texts; the second of two has not enough room for its own.
+    let texts = map((0..15_000).map(|key| (key, "".into())));
+    let text = encode(&Value::Map(vec![("en".into(), texts)]));
+    let wordy = unsigned(&Parts::default().with(23, bytes(&text)).manifest(), &[]);
+    let shown = cut(&of(&wordy, 2).unwrap());
+    let manifest = &shown.parts[3].parts[0].parts[1];
+    assert_eq!(manifest.parts.last().unwrap().parts.last().unwrap().name, "...");
     assert!(with(MAX_DEPENDENCIES + 1).unwrap_err().contains("longer, or nested more deeply"));
     // At whatever depth they are: two with 20 inside each.
     let inner = with(20).unwrap();
@@ -132,11 +164,30 @@ fn suit46_dependencies_are_bounded() {
     // Members that are next to nothing: each would cost more memory than it has bytes.
     let names = (0..10_000).map(|index| format!("{index:07}"));
     let members: Vec<u8> = names.flat_map(|name| [&[0x67][..], name.as_bytes(), &[0x40]].concat()).collect();
-    let mut file = tagged(&[head(0xba, LEN / 9), members].concat());
+    let mut file = tagged(&[head(MAP, LEN / 9), members].concat());
     file.resize(LEN, 0);
     let refused = EnvelopeTree::read(&file).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::EnvelopeTooLarge);
     assert!((refused.position as usize) < MAX_ENVELOPE_LEN + 100, "at the first one that is too much");
+}
+
+/// Neither a long manifest without an envelope nor a file that is longer than any envelope is read as one.
+#[test]
+fn suit46_what_is_shown_as_suit_has_the_limits_of_an_envelope() {
+    let bare = |texts: i64| {
+        let texts = map((0..texts).map(|key| (key, "".into())));
+        let text = encode(&Value::Map(vec![("en".into(), texts)]));
+        let manifest = Parts::default().with(23, bytes(&text)).manifest();
+        outline(&[&[0xd9, 0x04, 0x2e][..], &manifest].concat()).unwrap().name
+    };
+    assert_eq!(bare(15_000), "bare SUIT manifest (tag 1070)");
+    assert_eq!(bare(20_000), "bare SUIT manifest (tag 1070), NOT readable as such");
+    let with_image = |len: usize| {
+        let member = (Value::Text("#image".into()), bytes(&vec![0; len]));
+        outline(&unsigned(&Parts::default().manifest(), &[member])).unwrap().name
+    };
+    assert_eq!(with_image(LEN), "SUIT envelope (tag 107)");
+    assert_eq!(with_image(LEN + MAX_ENVELOPE_LEN), "SUIT envelope (tag 107), NOT readable as such");
 }
 
 #[test]
@@ -200,6 +251,12 @@ fn suit46_the_exact_notation_is_bounded() {
         (shown.matches("<<").count(), shown.matches('[').count(), shown.matches("h'").count()),
         (16, 16 * 64, 0)
     );
+    let mut opened = vec![0x80];
+    for _ in 0..20 {
+        opened = [&[0x81][..], &encode(&bytes(&opened))].concat();
+    }
+    let shown = diagnostic_notation(&opened).unwrap();
+    assert_eq!((shown.matches("<<").count(), shown.matches("h'").count()), (16, 1));
     let deeper = encode(&bytes(&[&[0x81; 65][..], &[NULL]].concat()));
     assert!(diagnostic_notation(&deeper).unwrap().starts_with("h'8181"));
 }
