@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use suit_manifest::ImageReference;
 use suit_manifest::author::tree::{EnvelopeTree, Integrated};
-use suit_manifest::author::{AuthorError, inspect, take_out};
+use suit_manifest::author::{AuthorError, TakenApart, inspect, take_apart, take_out};
 
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
@@ -16,10 +16,6 @@ use crate::files::{MAX_BUNDLE_FILE_LEN, read};
 pub const INTEGRATED_URIS: [&str; 2] = ["#image", "#image-1"];
 /// What a URI begins with that leads into the envelope.
 const INTO_THE_ENVELOPE: char = '#';
-
-/// What our devices do with an envelope that has an image in it.
-pub const NOT_FOR_OUR_DEVICES: &str = "our devices do not take integrated images yet: they refuse this file until `extract` \
-    takes the image out";
 
 /// Why a member is not taken away, put in or taken out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -86,6 +82,11 @@ impl<'p> Bundle<'p> {
     /// Everything in it.
     pub fn tree(&self) -> Result<EnvelopeTree<'_>, Error> {
         EnvelopeTree::read(&self.file).map_err(|error| Error::refused_manifest(self.path, error))
+    }
+
+    /// The envelope without anything integrated, and that.
+    pub fn taken_apart(&self) -> TakenApart<'_> {
+        take_apart(&self.file)
     }
 
     /// The envelope without anything integrated, as our devices and servers take it.

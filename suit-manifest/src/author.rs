@@ -32,7 +32,7 @@ use crate::vocabulary::EnvelopeElement;
 
 pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
-pub use members::{integrate, sever, take_out};
+pub use members::{TakenApart, integrate, sever, take_apart, take_out};
 pub use outline::{Outline, outline};
 pub use sequences::{Command, Parameter, Sequences, compose};
 

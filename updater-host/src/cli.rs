@@ -149,11 +149,12 @@ pub(crate) struct Update {
     #[arg(long, value_name = "URL", group = "source")]
     pub(crate) server: Option<String>,
 
-    /// Install the release in this signed envelope
-    #[arg(long, value_name = "FILE", requires = "images", group = "source")]
+    /// Install the release in this envelope
+    #[arg(long, value_name = "FILE", group = "source")]
     pub(crate) release: Option<PathBuf>,
 
-    /// Image of the release in --release; of a release with one for each slot, both: the device's slot chooses (repeatable)
+    /// Image of the release in --release, if it is not in the envelope; of a release with one for each slot, both: the
+    /// device's slot chooses (repeatable)
     #[arg(long = "image", value_name = "FILE", requires = "release")]
     pub(crate) images: Vec<PathBuf>,
 
@@ -323,7 +324,7 @@ mod tests {
 
     #[test]
     fn an_update_needs_a_release_with_its_image_or_a_server() {
-        for bad in [&["--release", "r"][..], &["--image", "i"], &[]] {
+        for bad in [&["--image", "i"][..], &["--bundle", "d", "--image", "i"], &[]] {
             let arguments = ["updater-host", "update", "--anchor", "a"].iter().chain(bad);
             assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
         }

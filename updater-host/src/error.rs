@@ -95,6 +95,9 @@ pub(crate) enum Error {
     /// Neither a server nor files.
     #[error("there is nothing to install")]
     NothingToInstall,
+    /// No image was given, and the envelope has none.
+    #[error("there is no image: none was given, and none is in the envelope")]
+    ImageMissing,
     /// No anchor was given to verify it under.
     #[error("the release is signed, and no anchor was given to verify it under")]
     AnchorMissing,

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use suit_manifest::limits::MAX_ENVELOPE_LEN;
+use suit_manifest::author::{TakenApart, take_apart};
+use suit_manifest::limits::{MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
 use trust::TrustStoreBuf;
 
 use crate::device::Device;
@@ -64,19 +65,21 @@ pub(crate) fn from_files(
     checks: HostChecks,
     output: &Output,
 ) -> Result<Release, Error> {
-    let envelope = files::read(envelope, MAX_ENVELOPE_LEN as u64)?;
-    let read = |path: &PathBuf| files::read(path, MAX_IMAGE_LEN);
-    let images = images.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let file = files::read(envelope, (MAX_ENVELOPE_LEN + MAX_INTEGRATED_LEN) as u64)?;
+    let TakenApart { envelope, payloads } = take_apart(&file);
+    let integrated = payloads.iter().map(|(_, image)| Ok(image.to_vec()));
+    let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
+    let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
-    let image = images.get(chosen).ok_or(Error::NothingToInstall)?.clone();
+    let image = images.get(chosen).ok_or(Error::ImageMissing)?.clone();
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
     }
     let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
     let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
-    Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts })
+    Ok(Release { envelope: sendable(envelope.into_owned(), checks, output)?, image, other_image, facts })
 }
 
 /// Reads the release for this device out of a folder that has one for each of some devices: `SERIAL.suit`, and images by their

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::bundle::{Bundle, MemberFault, NOT_FOR_OUR_DEVICES, PayloadView, images_of, is_integrated};
+use crate::bundle::{Bundle, MemberFault, PayloadView, images_of, is_integrated};
 use crate::error::Error;
 use crate::files::{OverwriteArguments, must_differ, read, write};
 use crate::image::MAX_IMAGE_LEN;
@@ -72,7 +72,6 @@ impl Integrate {
         if tree.blocks.is_empty() {
             output.warn("the envelope is not signed, and `sign` takes none with an image in it: sign first");
         }
-        output.warn(NOT_FOR_OUR_DEVICES);
         let is_missing =
             |uri: &str| tree.integrated(uri).is_none() && !members.iter().any(|(there, _)| *there == uri);
         let missing = named.iter().map(|image| image.uri).filter(|uri| is_missing(uri));

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use suit_manifest::author::inspect;
+use suit_manifest::author::{TakenApart, inspect};
 use trust::host::read_unverified_revocation;
 use trust::{MAX_SUCCESSION_CHAIN_LEN, read_succession_file, read_unverified_succession};
 
+use crate::bundle::Bundle;
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, read};
+use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
 use crate::server::{HandedOut, ListInForce, Outcome, RootInForce, Server, ServerArguments};
@@ -29,12 +30,12 @@ const ANOTHER: &str = "the server hands out another envelope of this release: on
 #[command(group = clap::ArgGroup::new("what").multiple(true).required(true))]
 pub struct Publish {
     /// Signed envelope
-    #[arg(value_name = "R.suit", requires = "image", group = "what")]
+    #[arg(value_name = "R.suit", group = "what")]
     envelope: Option<PathBuf>,
-    /// Image of the release
+    /// Image of the release, if it is not in the envelope
     #[arg(long, value_name = "I.bin", requires = "envelope")]
     image: Option<PathBuf>,
-    /// Image of the release for the second slot, if it has one of its own
+    /// Image of the release for the second slot, if it has one of its own that is not in the envelope
     #[arg(long, value_name = "I2.bin", requires = "envelope")]
     second_image: Option<PathBuf>,
     #[command(flatten)]
@@ -83,12 +84,9 @@ struct Release {
 impl Publish {
     /// Sends the release last: the server offers nothing whose image it lacks.
     pub fn run(&self, output: Output) -> Result<Published, Error> {
-        let release = match (&self.envelope, &self.image) {
-            (Some(envelope), Some(image)) => {
-                Some(Release::read(envelope, image, self.second_image.as_deref())?)
-            }
-            _ => None,
-        };
+        let read =
+            |envelope: &PathBuf| Release::read(envelope, self.image.as_deref(), self.second_image.as_deref());
+        let release = self.envelope.as_ref().map(read).transpose()?;
         let mut successions =
             self.successions.iter().map(|path| read_succession(path)).collect::<Result<Vec<_>, _>>()?;
         successions.sort_by_key(|(_, meant)| meant.number());
@@ -138,40 +136,51 @@ fn read_succession(path: &Path) -> Result<(Vec<u8>, RootInForce), Error> {
 }
 
 impl Release {
-    /// Refuses before sending anything that the server would refuse.
-    fn read(
-        envelope_path: &Path,
-        image_path: &Path,
-        second_image_path: Option<&Path>,
-    ) -> Result<Self, Error> {
-        let envelope = read(envelope_path, MAX_ENVELOPE_FILE_LEN)?;
-        let refused = |error| Error::refused_manifest(envelope_path, error);
+    /// Refuses before sending anything that the server would refuse. An image is a file, or in the envelope, out of which it is
+    /// taken.
+    fn read(path: &Path, image: Option<&Path>, second_image: Option<&Path>) -> Result<Self, Error> {
+        let bundle = Bundle::read(path)?;
+        let refused = |error| Error::refused_manifest(path, error);
+        let TakenApart { envelope, payloads } = bundle.taken_apart();
         let inspection = inspect(&envelope).map_err(refused)?;
         if inspection.sign1().is_none() {
-            return Err(Error::refused(envelope_path, suit_manifest::Reason::SignatureMissing, 0));
+            return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0));
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         let second = inspection.second_image_reference().map_err(refused)?;
-        let second = match (second, second_image_path) {
-            (Some(named), Some(path)) => Some((path, named)),
-            (None, None) => None,
-            (Some(_), None) => {
-                return Err(Error::usage(
-                    "the release has an image for the second slot; pass --second-image",
-                ));
-            }
-            (None, Some(_)) => {
-                return Err(Error::usage("the release has one image for both slots; omit --second-image"));
-            }
-        };
+        if second.is_none() && second_image.is_some() {
+            return Err(Error::usage("the release has one image for both slots; omit --second-image"));
+        }
+        let first = inspection.image_reference().map_err(refused)?;
         let mut images = Vec::new();
-        let first = (image_path, inspection.image_reference().map_err(refused)?);
-        for (path, named) in std::iter::once(first).chain(second) {
-            let image = read(path, MAX_IMAGE_LEN)?;
-            match_image(path, &image, &named)?;
+        let places = [("--image", image), ("--second-image", second_image)];
+        for (named, (option, file)) in std::iter::once(first).chain(second).zip(places) {
+            let inside = payloads.iter().find(|(uri, _)| *uri == named.uri).map(|(_, payload)| *payload);
+            let image = match (file, inside) {
+                (Some(_), Some(_)) => {
+                    return Err(Error::usage(format!("the image is in the envelope; omit {option}")));
+                }
+                (Some(file), None) => {
+                    let image = read(file, MAX_IMAGE_LEN)?;
+                    match_image(file, &image, &named)?;
+                    image
+                }
+                (None, Some(payload)) => {
+                    match_image(&bundle.name_of(named.uri), payload, &named)?;
+                    payload.to_vec()
+                }
+                (None, None) if option == "--image" => {
+                    return Err(Error::usage("the image is not in the envelope; pass --image"));
+                }
+                (None, None) => {
+                    return Err(Error::usage(
+                        "the release has an image for the second slot; pass --second-image",
+                    ));
+                }
+            };
             images.push((hex::encode(named.digest), image));
         }
-        Ok(Self { envelope, images, manifest })
+        Ok(Self { envelope: envelope.to_vec(), images, manifest })
     }
 
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {

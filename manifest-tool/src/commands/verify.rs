@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::ArgGroup;
 use serde::Serialize;
 use suit_manifest::ImageReference;
+use suit_manifest::author::TakenApart;
 use trust::UnixTime;
 use trust::host::{Serial, clock_warning};
 
+use crate::bundle::Bundle;
 use crate::describe::{CredentialView, ManifestView, kid};
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, read};
+use crate::files::read;
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::MAX_IMAGE_LEN;
 use crate::output::{Output, Report, table};
@@ -33,7 +35,7 @@ pub struct Verify {
         "vendor", "class", "serial", "recovery_anchors", "successions", "revocations",
     ])]
     block: Option<PathBuf>,
-    /// Image to compare with the manifest; of a release with two, either
+    /// Image to compare with the manifest; of a release with two, either. One that is in the envelope is compared anyway
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
     /// Vendor of the target devices: UUID or domain
@@ -51,6 +53,14 @@ pub struct Verify {
     /// Time at which the credential must be valid, such as 2030-01-31T00:00:00Z [default: now]
     #[arg(long, value_name = "TIME")]
     now: Option<Time>,
+}
+
+/// Which images were checked.
+#[derive(Clone, Copy)]
+struct Checked {
+    any: bool,
+    /// Component slot of that of --image, of a release with an image for each.
+    slot: Option<u8>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,7 +89,8 @@ impl Verify {
             return self.as_device(&ProvisionedDevice::open(block)?, output);
         }
         let trusted = self.trust.open()?.ok_or(Error::Internal("no anchor was given"))?;
-        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
+        let bundle = Bundle::read(&self.envelope)?;
+        let apart = bundle.taken_apart();
         let device = self.vendor.as_ref().zip(self.class.as_ref()).map(|(vendor, class)| {
             let vendor = vendor.id();
             Device {
@@ -95,10 +106,10 @@ impl Verify {
             sequence_floor: self.sequence_floor,
         };
         let refused = |error| Error::refused_manifest(&self.envelope, error);
-        let verified = verification.of(&envelope).map_err(refused)?;
+        let verified = verification.of(&apart.envelope).map_err(refused)?;
         let images = (&verified.image, verified.second_image.as_ref());
-        let image_slot = self.check_image(images, match_image)?;
-        self.report_of_signed(&verified, verification.now, image_slot, output)
+        let checked = self.check_images(&bundle, &apart, images, match_image)?;
+        self.report_of_signed(&verified, verification.now, checked, output)
     }
 
     /// Judges as the device with this provisioning block does.
@@ -106,25 +117,26 @@ impl Verify {
         if self.now.is_some() && !device.has_anchors() {
             return Err(Error::usage("--now is for credentials, and the block has no anchors to verify one"));
         }
-        let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
+        let bundle = Bundle::read(&self.envelope)?;
+        let apart = bundle.taken_apart();
         let now = now(self.now)?;
-        let taken = device.judge((&self.envelope, &envelope), now, self.sequence_floor)?;
+        let taken = device.judge((&self.envelope, &apart.envelope), now, self.sequence_floor)?;
         let mut images = taken.images();
         let first = images.next().ok_or(Error::Internal("a release without an image"))?;
         let images = (first, images.next());
         let check =
             |path: &Path, image: &[u8], named: &ImageReference<'_>| device.check_image(path, image, named);
-        let image_slot = self.check_image(images, check)?;
-        let image_decrypted = self.image.is_some() && first.decrypted.is_some();
+        let checked = self.check_images(&bundle, &apart, images, check)?;
+        let image_decrypted = checked.any && first.decrypted.is_some();
         match &taken {
             Taken::Signed(verified) => {
-                let report = self.report_of_signed(verified, now, image_slot, output)?;
+                let report = self.report_of_signed(verified, now, checked, output)?;
                 Ok(VerifyReport { image_decrypted, ..report })
             }
             Taken::Authenticated(own) => Ok(VerifyReport {
                 verified: true,
-                image_verified: self.image.is_some(),
-                image_slot,
+                image_verified: checked.any,
+                image_slot: checked.slot,
                 image_decrypted,
                 manifest: ManifestView::new(&own.manifest, &own.digest, images)
                     .map_err(|error| Error::refused_manifest(&self.envelope, error))?,
@@ -134,24 +146,33 @@ impl Verify {
         }
     }
 
-    /// Whether the image is one of these, by `check`; which slot's, where there are two.
-    fn check_image(
+    /// Checks the images that are in the envelope, and the one of --image, by `check`.
+    fn check_images(
         &self,
+        bundle: &Bundle<'_>,
+        apart: &TakenApart<'_>,
         (first, second): (&ImageReference<'_>, Option<&ImageReference<'_>>),
         check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
-    ) -> Result<Option<u8>, Error> {
-        let Some(path) = &self.image else { return Ok(None) };
+    ) -> Result<Checked, Error> {
+        let mut checked = Checked { any: false, slot: None };
+        for named in std::iter::once(first).chain(second) {
+            for (uri, payload) in apart.payloads.iter().filter(|(uri, _)| *uri == named.uri) {
+                check(&bundle.name_of(uri), payload, named)?;
+                checked.any = true;
+            }
+        }
+        let Some(path) = &self.image else { return Ok(checked) };
         let image = read(path, MAX_IMAGE_LEN)?;
         let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
         check(path, &image, second.filter(|_| is_second).unwrap_or(first))?;
-        Ok(second.map(|_| u8::from(is_second)))
+        Ok(Checked { any: true, slot: second.map(|_| u8::from(is_second)) })
     }
 
     fn report_of_signed(
         &self,
         verified: &Verified<'_>,
         now: UnixTime,
-        image_slot: Option<u8>,
+        checked: Checked,
         output: Output,
     ) -> Result<VerifyReport, Error> {
         let authenticated = &verified.authenticated;
@@ -161,8 +182,8 @@ impl Verify {
         }
         Ok(VerifyReport {
             verified: true,
-            image_verified: self.image.is_some(),
-            image_slot,
+            image_verified: checked.any,
+            image_slot: checked.slot,
             image_decrypted: false,
             manifest: ManifestView::new(
                 authenticated.manifest(),
@@ -179,7 +200,7 @@ impl Verify {
 impl Report for VerifyReport {
     fn lines(&self) -> String {
         let image = match (self.image_verified, self.image_slot) {
-            (false, _) => "not checked: no --image was given",
+            (false, _) => "not checked: no --image was given, and none is in the envelope",
             (true, None) => "yes",
             (true, Some(0)) => "yes (first slot)",
             (true, Some(_)) => "yes (second slot)",

@@ -14,7 +14,7 @@ const INTEGRATED: &str = "create --image firmware.bin --vendor anchorage.example
     --integrated --out unsigned.suit --image-out image.bin --force";
 
 /// A signed release whose manifest fetches `#image`: `integrated.suit`.
-fn with_integrated() -> Workshop {
+pub(super) fn with_integrated() -> Workshop {
     let workshop = Workshop::with_release();
     let created = workshop.ok(&split(INTEGRATED));
     assert_eq!(created["image"]["uri"], "#image");
@@ -174,15 +174,19 @@ fn suit36_an_image_is_integrated_and_extracted() {
     let line = "integrate integrated.suit --image image.bin --out bundle.suit";
     let run = workshop.run(&[&["--json"], &split(line)[..]].concat());
     assert_eq!(run.exit, 0, "{run:?}");
-    assert!(run.stderr.contains("our devices do not take integrated images yet"), "{run:?}");
+    assert_eq!(run.stderr, "");
     let report = run.object();
     assert_eq!(report["integrated"][0]["uri"], "#image");
     assert_eq!(report["integrated"][0]["size"], 5000);
     assert_eq!(report["missing"], json!([]));
-    assert_eq!(
-        workshop.refused(&split("verify bundle.suit --anchor root.cose")),
-        ("integrated-payload-unsupported".into(), 5)
-    );
+    // A device takes it without the image, and the image is compared.
+    assert_eq!(workshop.ok(&split("verify bundle.suit --anchor root.cose"))["image_verified"], true);
+    let mut changed = workshop.read("bundle.suit");
+    let at = changed.windows(64).position(|window| window == &workshop.read("image.bin")[100..164]).unwrap();
+    changed[at] ^= 1;
+    workshop.write("changed.suit", &changed);
+    let refused = workshop.refused(&split("verify changed.suit --anchor root.cose"));
+    assert_eq!(refused, ("image-digest-mismatch".into(), 5));
     let shown = workshop.ok(&split("inspect bundle.suit"));
     assert_eq!(shown["fault"], Value::Null);
     assert_eq!(shown["refusal"]["code"], "integrated-payload-unsupported");

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::fake_server::{FakeServer, publish_arguments};
+use super::members::with_integrated;
 use super::workshop::{Workshop, finish, split};
 
 fn workshop() -> Workshop {
@@ -56,6 +57,33 @@ fn lists_then_image_then_release() {
     }
     assert_eq!(record.headers[2]["content-length"], "5000");
     assert_eq!(record.headers[3]["content-type"], "application/suit-envelope+cose");
+}
+
+/// One file: the server gets envelope and image as ever. docs/attacks.md, SUIT36.
+#[test]
+fn suit36_an_image_in_the_envelope_is_published_beside_it() {
+    let (workshop, server) = (with_integrated(), FakeServer::start());
+    workshop.write("token", b"a-token-for-tests\n");
+    workshop.ok(&split("integrate integrated.suit --image image.bin --out bundle.suit"));
+    let common = ["publish", "--token-file", "token", "--server", &server.url];
+    workshop.ok(&[&common[..], &["bundle.suit"]].concat());
+    {
+        let record = server.record.lock().unwrap();
+        let bodies: Vec<_> = record.sent.iter().filter(|sent| !sent.what.starts_with("HEAD")).collect();
+        assert_eq!(bodies[0].body, workshop.read("image.bin"));
+        assert_eq!(bodies[1].body, workshop.read("integrated.suit"));
+    }
+    server.take_sent();
+    // Another image in it, and one twice.
+    let mut changed = workshop.read("bundle.suit");
+    let at = changed.windows(64).position(|window| window == &workshop.read("image.bin")[100..164]).unwrap();
+    changed[at] ^= 1;
+    workshop.write("changed.suit", &changed);
+    let refused = workshop.refused(&[&common[..], &["changed.suit"]].concat());
+    assert_eq!(refused, ("image-digest-mismatch".into(), 5));
+    let twice = workshop.refused(&[&common[..], &["bundle.suit", "--image", "image.bin"]].concat());
+    assert_eq!(twice, ("usage".into(), 2));
+    assert!(server.take_sent().is_empty());
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! Wrapper, manifest and every member that stays keep their bytes. The whole decoder reads what it is given, and what
 //! comes out.
 
+use std::borrow::Cow;
+
 use ciborium::Value;
 
 use super::tree::{EnvelopeTree, MemberKey};
@@ -41,6 +43,30 @@ pub fn integrate(envelope: &[u8], payloads: &[(&str, &[u8])]) -> Result<Vec<u8>,
 pub fn take_out(envelope: &[u8], uris: &[&str]) -> Result<Vec<u8>, AuthorError> {
     let goes = |uri: &str| uris.is_empty() || uris.contains(&uri);
     change(envelope, |key| !matches!(key, MemberKey::Uri(uri) if goes(uri)), &[])
+}
+
+/// An envelope without what is integrated in it, and that: the images.
+#[derive(Clone, Debug)]
+pub struct TakenApart<'a> {
+    /// As devices and servers take it.
+    pub envelope: Cow<'a, [u8]>,
+    /// The integrated members, each with its URI.
+    pub payloads: Vec<(&'a str, &'a [u8])>,
+}
+
+/// Takes everything integrated out of an envelope (section 5.5). Whether it is what the manifest names, its digest says. A file
+/// that cannot be taken apart is left as it is: whoever reads it next says what is wrong with it.
+#[must_use]
+pub fn take_apart(file: &[u8]) -> TakenApart<'_> {
+    let apart = || {
+        let payloads = EnvelopeTree::read(file).ok()?.integrated;
+        let payloads: Vec<_> = payloads.iter().map(|member| (member.uri, member.content.bytes)).collect();
+        if payloads.is_empty() { None } else { Some((take_out(file, &[]).ok()?, payloads)) }
+    };
+    match apart() {
+        Some((envelope, payloads)) => TakenApart { envelope: Cow::Owned(envelope), payloads },
+        None => TakenApart { envelope: Cow::Borrowed(file), payloads: Vec::new() },
+    }
 }
 
 fn change(

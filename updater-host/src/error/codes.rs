@@ -11,6 +11,7 @@ impl Error {
     pub(crate) fn code(&self) -> String {
         match self {
             Self::NothingToInstall => "nothing-to-install",
+            Self::ImageMissing => "image-missing",
             Self::AnchorMissing => "anchor-missing",
             Self::NotInBundle { .. } => "not-in-bundle",
             Self::ConfirmationNeeded => "confirmation-needed",
@@ -86,6 +87,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::NothingToInstall
+            | Self::ImageMissing
             | Self::AnchorMissing
             | Self::NotInBundle { .. }
             | Self::ConfirmationNeeded

@@ -12,6 +12,7 @@ impl Error {
     pub(crate) fn hint(&self) -> String {
         match self {
             Self::NothingToInstall => "Pass --server, --bundle, or --release and --image.",
+            Self::ImageMissing => "Pass the image of the release with --image.",
             Self::AnchorMissing => "Pass the anchor of the manufacturer with --anchor.",
             Self::NotInBundle { .. } => {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."

@@ -147,6 +147,32 @@ fn an_update_from_files() {
     assert!(events.iter().any(|event| event["event"] == "plan"));
 }
 
+/// One file: the device gets the envelope without the image, and the image beside it. docs/attacks.md, HOST45.
+#[test]
+fn host45_an_image_in_the_envelope_is_taken_out_and_compared() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    let (release, image) = (bench.made.read("release.suit"), bench.made.read("image.bin"));
+    let write = |name: &str, image: &[u8]| {
+        let bundle = suit_manifest::author::integrate(&release, &[("#image", image)]).unwrap();
+        std::fs::write(bench.made.folder().join(name), bundle).unwrap();
+    };
+    write("one.suit", &image);
+    let mut other = image.clone();
+    other[7] ^= 1;
+    write("other.suit", &other);
+    let update = |file: &str| {
+        bench.run(&["update", "--release", file, "--anchor", "root.cose", "--yes", "--confirm-timeout", "1s"])
+    };
+    update("other.suit").is_error("image-digest-mismatch", 5);
+    update("release.suit").is_error("image-missing", 2);
+    assert!(images(&device.asked()).is_empty());
+    update("one.suit").is_result("confirmed", 0);
+    let asked = device.asked();
+    assert!(asked.contains(&Asked::Object(Object::Envelope, release)));
+    assert!(asked.contains(&Asked::Object(Object::Image { offset: 0 }, image)));
+}
+
 #[test]
 fn for_people_the_result_is_on_stdout_and_the_rest_on_stderr() {
     let bench = Bench::new();
