@@ -27,7 +27,7 @@ const MAX_SIGNATURE_LEN: usize = MAX_CHAINED_SIGN1_LEN - MAX_CREDENTIAL_LEN + LO
 /// Why a release is not encrypted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReleaseFault {
-    #[error("is signed, and its signature would not hold for an encrypted image")]
+    #[error("is signed or authenticated, and that would not hold for an encrypted image")]
     Signed,
     #[error("is encrypted already")]
     Encrypted,

@@ -143,8 +143,11 @@ impl Release {
         let refused = |error| Error::refused_manifest(path, error);
         let TakenApart { envelope, payloads } = bundle.taken_apart();
         let inspection = inspect(&envelope).map_err(refused)?;
-        if inspection.sign1().is_none() {
-            return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0));
+        // A server verifies signatures; a MAC is a matter of the device.
+        match (inspection.sign1(), inspection.block()) {
+            (Some(_), _) => {}
+            (None, Some(_)) => return Err(Error::refused(path, suit_manifest::Reason::CoseUnsupported, 0)),
+            (None, None) => return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0)),
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         let second = inspection.second_image_reference().map_err(refused)?;

@@ -86,6 +86,20 @@ fn suit36_an_image_in_the_envelope_is_published_beside_it() {
     assert!(server.take_sent().is_empty());
 }
 
+/// Only its device verifies a MAC: a server takes none.
+#[test]
+fn a_release_with_a_mac_is_not_published() {
+    let (workshop, server) = (workshop(), FakeServer::start());
+    let unsigned = workshop.read("unsigned.suit");
+    let made = suit_manifest::author::authenticate(&unsigned, &trust::Kid([7; 8]), &[7; 32]).unwrap();
+    workshop.write("mac.suit", &made);
+    let common = ["publish", "--token-file", "token", "--server", &server.url, "--image", "image.bin"];
+    for (file, code) in [("mac.suit", "cose-unsupported"), ("unsigned.suit", "signature-missing")] {
+        assert_eq!(workshop.refused(&[&common[..], &[file]].concat()), (code.into(), 5));
+    }
+    assert!(server.take_sent().is_empty());
+}
+
 #[test]
 fn a_list_goes_without_a_release() {
     let (workshop, server) = (workshop(), FakeServer::start());

@@ -24,7 +24,9 @@ pub(crate) const NO_IDENTITY: &str =
 pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
-        R::VendorMismatch
+        R::KeyUnwrap
+        | R::DeviceKeyUnknown
+        | R::VendorMismatch
         | R::ClassMismatch
         | R::DeviceMismatch
         | R::SlotMismatch
@@ -106,21 +108,24 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         | R::SuccessionRights
         | R::SuccessionKey
         | R::ScopeIssuer
-        | R::KeyUnwrap
         | R::ContentTag
-        | R::DeviceKeyUnknown
-        | R::MacInvalid
         | R::ScopeVendor
         | R::ScopeClass
         | R::ScopeDevice
         | R::ScopeActions
         | R::SequenceAboveCeiling => SIGN_AGAIN,
+        R::MacInvalid => {
+            "Get the file again from the manufacturer, for this device; this one was changed, or made with another key."
+        }
+        R::CoseUnsupported => {
+            "Check that the file is for this kind of device. A release that is signed needs --anchor; one that only its device can \
+             verify goes without."
+        }
         R::RecordMalformed
         | R::AlgorithmUnsupported
         | R::HeaderUnsupported
         | R::RecordType
         | R::KeyInvalid
-        | R::CoseUnsupported
         | R::ManifestMalformed
         | R::EnvelopeTooLarge
         | R::EnvelopeMemberUnknown
