@@ -118,8 +118,8 @@ reasons! {
         "The credential certifies the key of an anchor."
         "Certify a separate key; an anchor cannot also hold a role.";
     0x0117 CoseUnsupported "cose-unsupported" 2 5
-        "It is authenticated in another way than the one that is asked for: a signature, or a MAC of the device's own key."
-        "Use manifest-tool sign for devices with anchors, and personalize for those that believe their own key.";
+        "It is not authenticated as it has to be: by a signature, or by a MAC."
+        "Use manifest-tool sign, or personalize for devices that believe their own key.";
     0x0118 SuccessionOrder "succession-order" 4 6
         "The succession does not follow the one before it, or is for another domain."
         "Send the whole succession chain, in its order.";

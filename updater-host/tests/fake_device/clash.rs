@@ -89,10 +89,9 @@ fn nothing_is_started_before_a_slower_device_has_answered() {
     bench.update(&["--node", "0x10"]).is_error("node-address-clash", 7);
     let asked = one.asked();
     let abandoned = asked.iter().position(|asked| *asked == Asked::Abandon);
-    assert!(
-        abandoned.is_some() && asked.iter().position(|asked| *asked == Asked::Reset) > abandoned,
-        "{asked:?}"
-    );
+    let reset = asked.iter().position(|asked| *asked == Asked::Reset);
+    // On a busy machine the second answer may come with the first one: then nothing was asked at all.
+    assert!(asked.is_empty() || abandoned.is_some() && reset > abandoned, "{asked:?}");
 }
 
 /// Two devices that have an identity share the address at which `provision` looks for a new one.
