@@ -111,7 +111,7 @@ impl MasterArguments {
 
     /// The file of the key, if it is one.
     pub(crate) fn file(&self) -> Result<Option<PathBuf>, Error> {
-        let place = self.master.as_ref().map(Location::place).transpose()?;
+        let place = self.master.as_ref().map(place_of).transpose()?;
         Ok(place.and_then(|place| if let Place::File(path) = place { Some(path) } else { None }))
     }
 }
@@ -191,8 +191,24 @@ pub(crate) fn generate(path: &Path) -> Result<(), Error> {
 }
 
 /// Reads a master key, wherever it is kept.
+/// Where a master key is. One that stands on the command line itself is in no message.
+fn place_of(location: &Location) -> Result<Place, Error> {
+    let place = location.place()?;
+    if let Place::File(path) = &place {
+        let name = path.to_string_lossy();
+        let digits = name.strip_prefix("hex:").unwrap_or(&name);
+        if is_master_key(digits.as_bytes()) {
+            return Err(Error::usage(
+                "--master has a key itself, which every user of this machine sees there: pass a file, - or env:NAME, and make \
+                 the key anew",
+            ));
+        }
+    }
+    Ok(place)
+}
+
 fn open(location: &Location) -> Result<MasterKey, Error> {
-    match location.place()? {
+    match place_of(location)? {
         Place::File(path) => {
             must_be_private(&path)?;
             decode(&path, &read_secret(&path, MAX_FILE_LEN)?)

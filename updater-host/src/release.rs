@@ -143,7 +143,8 @@ pub(crate) fn check_envelope(
             let unproven = Unproven::read(&parsed).map_err(manifest_error)?;
             facts(unproven.manifest(), *unproven.digest(), Authority::DeviceKey, device)?
         }
-        (true, false) => return Err(Error::AnchorMissing),
+        (true, false) if parsed.has_block() => return Err(Error::AnchorMissing),
+        (true, false) => return Err(refused(Subject::Envelope, Reason::SignatureMissing)),
         (false, _) => {
             let authenticated = trusted.with(Some(now()), |store| authenticate(&parsed, store))?;
             let credential = authenticated.authority().credential();

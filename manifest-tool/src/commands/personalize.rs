@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use device_lists::{ENVELOPE_SUFFIX, ciphertext_name, envelope_name};
 use serde::Serialize;
+use suit_manifest::Reason;
 use suit_manifest::author::UpdateDescription;
+use trust::DEFAULT_SEQUENCE_CEILING;
 use trust::host::{Existing, Serial};
 
 use super::encrypt::Algorithm;
@@ -79,6 +81,10 @@ impl Personalize {
     pub fn run(&self, output: Output) -> Result<Personalized, Error> {
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let update = plain_update(&self.envelope, &envelope)?;
+        // No credential has a ceiling for such a device: a number that nothing exceeds would end it.
+        if update.sequence > DEFAULT_SEQUENCE_CEILING {
+            return Err(Error::refused(&self.envelope, Reason::SequenceAboveCeiling, 0));
+        }
         let images = (self.image.as_path(), self.second_image.as_deref());
         let images = read_images((&self.envelope, &envelope), images, "--second-image")?;
         let release = Release { update, images, algorithm: self.algorithm.of_trust() };

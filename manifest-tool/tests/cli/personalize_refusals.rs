@@ -229,3 +229,31 @@ fn what_is_no_plain_release_of_create_is_not_personalized() {
     std::fs::set_permissions(workshop.path("exposed.key"), mode).unwrap();
     assert_eq!(code(&workshop, &PERSONALIZE.replace("master.key", "exposed.key")), "secret-readable");
 }
+
+/// docs/attacks.md, SYM34.
+#[test]
+fn sym34_a_master_key_on_the_command_line_is_refused_and_not_repeated() {
+    let workshop = desk();
+    let key = String::from_utf8(workshop.read("master.key")).unwrap();
+    for value in [key.trim().to_owned(), format!("hex:{}", key.trim()), key.trim()[..32].to_owned()] {
+        let run = workshop.run(&split(&PERSONALIZE.replace("master.key", &value)));
+        assert_eq!(run.exit, 2, "{run:?}");
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(&key.trim()[..32]), "the key is repeated");
+    }
+    assert!(!workshop.path("out").exists());
+}
+
+/// docs/attacks.md, SYM35.
+#[test]
+fn sym35_no_number_that_nothing_exceeds_is_given_to_a_device() {
+    let workshop = desk();
+    let create =
+        "create --vendor anchorage.example --class demo-node --version 2.0.0 --image firmware.bin --force";
+    for (sequence, exit) in [(u64::from(u32::MAX), 0), (u64::from(u32::MAX) + 1, 6), (u64::MAX, 6)] {
+        workshop
+            .ok(&split(&format!("{create} --image-out image.bin --sequence {sequence} --out unsigned.suit")));
+        let run =
+            workshop.run(&split(&PERSONALIZE.replace("--out-dir out", &format!("--out-dir {sequence}"))));
+        assert_eq!(run.exit, exit, "{sequence}: {run:?}");
+    }
+}

@@ -172,7 +172,7 @@ fn host43_a_mac_does_not_pass_for_a_signature_nor_a_signature_without_an_anchor(
     assert_eq!(refusal(&with_mac(&made), &trusted(), &device()), ("cose-unsupported".to_owned(), 5));
     assert_eq!(refusal(&made.envelope(), &nobody(), &device()), ("anchor-missing".to_owned(), 2));
     let unsigned = create(&made.description).unwrap();
-    assert_eq!(refusal(&unsigned, &nobody(), &device()).0, "anchor-missing");
+    assert_eq!(refusal(&unsigned, &nobody(), &device()).0, "signature-missing");
 }
 
 /// Such a clock finds no credential expired.
