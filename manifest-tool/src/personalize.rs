@@ -74,16 +74,9 @@ impl Target {
         update: &UpdateDescription,
     ) -> Result<Self, Error> {
         let serial = wanted.serial.clone();
+        wanted.must_be_for(update)?;
         let device = match &wanted.listed {
-            Some(listed) => {
-                let (vendor, class) = (listed.row.vendor.as_bytes(), listed.row.class.as_bytes());
-                if (vendor, class) != (&update.vendor, &update.class) {
-                    return Err(
-                        listed.refuse(format!("{serial} is of another vendor or class than the release"))
-                    );
-                }
-                *listed.row.device.as_bytes()
-            }
+            Some(listed) => *listed.row.device.as_bytes(),
             None => trust::host::device_id(update.vendor, serial.as_str()),
         };
         Ok(Self {

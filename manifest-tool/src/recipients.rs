@@ -4,6 +4,7 @@ use std::path::Path;
 
 use csv_core::{ReadRecordResult, Reader};
 use device_lists::{Lines, MAX_LIST_LEN, Row as ListRow, read_list, unguarded};
+use suit_manifest::author::UpdateDescription;
 use trust::Kid;
 use trust::aes::Key128;
 use trust::author::{DerivedKey, Recipient};
@@ -67,6 +68,16 @@ impl Listed<'_> {
 }
 
 impl Wanted<'_> {
+    /// Fails if a list says that it is a device of another kind than the release is for.
+    pub(crate) fn must_be_for(&self, update: &UpdateDescription) -> Result<(), Error> {
+        let Some(listed) = &self.listed else { return Ok(()) };
+        let (vendor, class) = (listed.row.vendor.as_bytes(), listed.row.class.as_bytes());
+        if (vendor, class) == (&update.vendor, &update.class) {
+            return Ok(());
+        }
+        Err(listed.refuse(format!("{} is of another vendor or class than the release", self.serial)))
+    }
+
     /// A key of it; if a list names the device, the one whose key-check value the list has.
     pub(crate) fn key(&self, keys: &LineKeys, purpose: Purpose) -> Result<DerivedKey, Error> {
         let key = keys.key(self.serial.as_str(), purpose)?;
@@ -124,8 +135,14 @@ fn of_list<'p>(path: &'p Path, wanted: &[Serial]) -> Result<Vec<Wanted<'p>>, Err
 }
 
 /// [`wanted`], with their update keys.
-pub(crate) fn derive(keys: &LineKeys, serials: &[Serial], list: Option<&Path>) -> Result<Vec<Device>, Error> {
+pub(crate) fn derive(
+    keys: &LineKeys,
+    serials: &[Serial],
+    list: Option<&Path>,
+    update: &UpdateDescription,
+) -> Result<Vec<Device>, Error> {
     let device = |wanted: Wanted<'_>| {
+        wanted.must_be_for(update)?;
         let key = wanted.key(keys, Purpose::Update)?;
         Ok(Device { serial: wanted.serial, key })
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde::Serialize;
-use suit_manifest::author::inspect;
+use suit_manifest::author::{UpdateDescription, inspect};
 use trust::author::Recipient;
 use trust::encryption::ContentAlgorithm;
 use trust::host::Serial;
@@ -120,7 +120,7 @@ impl Encrypt {
             (&self.image, self.second_image.as_deref()),
             "--second-image and --second-ciphertext-out",
         )?;
-        let (derivation, devices) = self.open_devices()?;
+        let (derivation, devices) = self.open_devices(&update)?;
         must_be_for(&update, devices.iter().map(|device| &device.serial))?;
         let recipients = devices.iter().map(Device::recipient).collect::<Result<Vec<Recipient>, _>>()?;
         let made = encrypted(&update, &images, self.algorithm.of_trust(), &recipients)?;
@@ -166,9 +166,12 @@ impl Encrypt {
     }
 
     /// The devices with their keys, and how the keys were derived.
-    fn open_devices(&self) -> Result<(Option<KeyDerivation>, Vec<Device>), Error> {
+    fn open_devices(
+        &self,
+        update: &UpdateDescription,
+    ) -> Result<(Option<KeyDerivation>, Vec<Device>), Error> {
         if let Some(keys) = self.master.open()? {
-            let devices = derive(&keys, &self.serials, self.devices.as_deref())?;
+            let devices = derive(&keys, &self.serials, self.devices.as_deref(), update)?;
             return Ok((Some(keys.derivation()), devices));
         }
         let recipients = self.recipients.as_deref().ok_or(Error::Internal("no key was asked for"))?;

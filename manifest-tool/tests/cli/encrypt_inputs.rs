@@ -237,13 +237,15 @@ fn code_of(workshop: &Workshop, line: &str) -> String {
 
 /// `devices.csv` of a batch, with the key-check values of these devices.
 fn list(workshop: &Workshop, devices: &[(&str, &str)]) {
+    let release = workshop.ok(&["inspect", "unsigned.suit"]);
+    let id = |member: &str| release[member].as_str().unwrap().parse().unwrap();
     let rows: Vec<Row> = devices
         .iter()
         .map(|(serial, key_check)| Row {
             serial: (*serial).to_owned(),
             node_address: 16,
-            vendor: uuid::Uuid::from_bytes([1; 16]),
-            class: uuid::Uuid::from_bytes([2; 16]),
+            vendor: id("vendor"),
+            class: id("class"),
             device: uuid::Uuid::from_bytes([3; 16]),
             block: format!("{serial}.block"),
             block_sha256: [4; 32],

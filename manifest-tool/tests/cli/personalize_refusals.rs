@@ -7,7 +7,7 @@ use trust::encryption::ContentAlgorithm;
 use trust::provisioning::ProvisioningBlock;
 
 use super::cuts::{SIGKILL, cut_everywhere};
-use super::encrypt::secret;
+use super::encrypt::{ENCRYPT, secret};
 use super::personalize::{PERSONALIZE, desk};
 use super::provision_both_keys::PLAIN;
 use super::workshop::{Workshop, split};
@@ -199,6 +199,9 @@ fn sym24_a_personal_release_is_for_keys_that_its_devices_have() {
     let other = PLAIN.replace("demo-node", "other-node").replace("--out-dir batch", "--out-dir other");
     workshop.ok(&split(&other));
     let (code_of, message) = refused(&workshop, &PERSONALIZE.replace("batch/", "other/"));
+    assert!(code_of == "devices-file" && message.contains("another vendor or class"), "{message}");
+    let encrypts = format!("{ENCRYPT} --master master.key --line one --devices other/devices.csv");
+    let (code_of, message) = refused(&workshop, &encrypts);
     assert!(code_of == "devices-file" && message.contains("another vendor or class"), "{message}");
     // And a release for one device alone.
     workshop.ok(&split(
