@@ -2,17 +2,27 @@
 //! else. It is a type that the board names, so that a loader without roots has nothing of signatures, lists and successions,
 //! and one with roots nothing of MACs (docs/decisions/0098). Everything after it is the same for both.
 
+use core::hint::black_box;
+
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::{AuthenticatedOf, EnvelopeOf, Error, ErrorKind, Reason};
 use trust::device_keys::DeviceKeys;
-use trust::{Authority, DeviceAuthority, Kid, TrustStore};
+use trust::{Anchor, Authority, DeviceAuthority, Kid, Role, TrustStore};
 
 use crate::flash::{Flash, HasLayout};
 use crate::provisioning::{self, ProvisioningBlock};
 use crate::revocation::{self, ListBuffer};
 use crate::state::BootState;
 use crate::token::Purpose;
-use crate::verify::{Misfit, Verifier};
+use crate::verify::{Misfit, Verifier, is_below};
+
+/// By whom, in which state and for what an envelope is judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Inquiry<'q> {
+    pub(crate) verifier: &'q Verifier<'q>,
+    pub(crate) state: &'q BootState,
+    pub(crate) purpose: Purpose,
+}
 
 /// Two values that have to be equal.
 pub(crate) type Pair<'p> = (&'p [u8; 32], &'p [u8; 32]);
@@ -35,10 +45,8 @@ pub trait Authenticates: Sized + 'static {
     /// Authenticates an envelope for this purpose.
     #[doc(hidden)]
     fn authenticate<'a, F: NorFlash, L: HasLayout<Authority = Self>>(
-        verifier: &Verifier<'_>,
+        inquiry: Inquiry<'_>,
         flash: &mut Flash<F, L>,
-        state: &BootState,
-        purpose: Purpose,
         parsed: &EnvelopeOf<'a, L::Profile>,
         buffer: &mut ListBuffer,
     ) -> Result<AuthenticatedOf<'a, L::Profile, Self::Proof<'a>>, Error>;
@@ -53,10 +61,8 @@ pub trait Authenticates: Sized + 'static {
     /// T14: what speaks against it, once more.
     #[doc(hidden)]
     fn misfit<F: NorFlash, L: HasLayout>(
-        verifier: &Verifier<'_>,
+        inquiry: Inquiry<'_>,
         flash: &mut Flash<F, L>,
-        state: &BootState,
-        purpose: Purpose,
         proof: &Self::Proof<'_>,
         sequence: u64,
         buffer: &mut ListBuffer,
@@ -79,13 +85,12 @@ impl Authenticates for Roots {
 
     #[inline(always)]
     fn authenticate<'a, F: NorFlash, L: HasLayout>(
-        verifier: &Verifier<'_>,
+        inquiry: Inquiry<'_>,
         flash: &mut Flash<F, L>,
-        state: &BootState,
-        purpose: Purpose,
         parsed: &EnvelopeOf<'a, L::Profile>,
         buffer: &mut ListBuffer,
     ) -> Result<AuthenticatedOf<'a, L::Profile>, Error> {
+        let Inquiry { verifier, state, purpose } = inquiry;
         // A loader has no clock; hosts and servers check the times in credentials.
         let mut store = TrustStore::new(verifier.anchors.as_slice());
         let mut held = None;
@@ -120,15 +125,33 @@ impl Authenticates for Roots {
 
     #[inline(always)]
     fn misfit<F: NorFlash, L: HasLayout>(
-        verifier: &Verifier<'_>,
+        inquiry: Inquiry<'_>,
         flash: &mut Flash<F, L>,
-        state: &BootState,
-        purpose: Purpose,
         proof: &Authority<'_>,
         sequence: u64,
         buffer: &mut ListBuffer,
     ) -> Misfit {
-        revocation::misfit(verifier, flash, state, purpose, proof.credential(), sequence, buffer)
+        let Inquiry { verifier: &Verifier { identity, anchors }, state, purpose } = inquiry;
+        let credential = proof.credential();
+        let domain = black_box(credential.domain());
+        let is_of_issuer =
+            |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
+        let is_astray = !anchors.as_slice().iter().any(is_of_issuer);
+        let (mut is_revoked, mut difference) = (false, 0);
+        if purpose.is_revocable() {
+            difference = revocation::number(state, anchors, domain);
+            if difference != 0
+                && let Ok(held) = &revocation::load(flash, state, anchors, domain, buffer)
+            {
+                difference ^= held.sequence();
+                let minimum = held.minimum_sequence(&identity.vendor, &identity.class);
+                is_revoked = held.revokes_cti(Role::Release, credential.cti())
+                    | held.revokes_kid(Role::Release, &credential.key().kid())
+                    | (credential.generation() < held.lowest_generation(Role::Release))
+                    | is_below(sequence, minimum);
+            }
+        }
+        Misfit { is_revoked, is_astray, difference }
     }
 }
 
@@ -149,15 +172,13 @@ impl Authenticates for OwnKey {
 
     #[inline(never)]
     fn authenticate<'a, F: NorFlash, L: HasLayout<Authority = Self>>(
-        _verifier: &Verifier<'_>,
+        inquiry: Inquiry<'_>,
         flash: &mut Flash<F, L>,
-        state: &BootState,
-        _purpose: Purpose,
         parsed: &EnvelopeOf<'a, L::Profile>,
         buffer: &mut ListBuffer,
     ) -> Result<AuthenticatedOf<'a, L::Profile, DeviceAuthority<'a>>, Error> {
         let unreadable = Error::new(ErrorKind::Platform(Reason::ProvisioningMalformed), 0);
-        let keys = provisioning::keys(flash, state.set, buffer).map_err(|_| unreadable)?;
+        let keys = provisioning::keys(flash, inquiry.state.set, buffer).map_err(|_| unreadable)?;
         let (kid, key) = keys.authentication().ok_or(unreadable)?;
         parsed.authenticate_with(kid, key)
     }
@@ -171,10 +192,8 @@ impl Authenticates for OwnKey {
     }
 
     fn misfit<F: NorFlash, L: HasLayout>(
-        _verifier: &Verifier<'_>,
+        _inquiry: Inquiry<'_>,
         _flash: &mut Flash<F, L>,
-        _state: &BootState,
-        _purpose: Purpose,
         _proof: &DeviceAuthority<'_>,
         _sequence: u64,
         _buffer: &mut ListBuffer,

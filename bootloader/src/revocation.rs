@@ -1,11 +1,9 @@
 //! The revocation lists in flash: the newest one of each domain, as it was signed, a stored object
 //! ([`crate::stored`]). The loader verifies lists again at each use, and the journal has their numbers.
 
-use core::hint::black_box;
-
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
-use trust::{Anchor, AnchorSet, Credential, Domain, Replacement, RevocationList, Role};
+use trust::{AnchorSet, Domain, Replacement, RevocationList};
 
 use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
@@ -13,8 +11,6 @@ use crate::layout::{PROVISIONING_BLOCK_LEN_MAX, REVOCATION_LIST_LEN_MAX};
 use crate::refusal::Refusal;
 use crate::state::{BootState, Event};
 use crate::stored::{self, Kind};
-use crate::token::Purpose;
-use crate::verify::{Misfit, Verifier, is_below};
 
 /// Room for one list, or for a provisioning block.
 pub type ListBuffer = [u8; REVOCATION_LIST_LEN_MAX];
@@ -51,38 +47,6 @@ pub(crate) fn load<'l, F: NorFlash, L: HasLayout>(
         list = Err(trust::Error::new(trust::ErrorKind::RevocationSequence, 0));
     }
     list
-}
-
-/// T14: whether a list takes the signer's key back, whether the domain of that list is not the issuer's, whether the sequence
-/// number is below the list's minimum, and in which bits the numbers of list and journal differ.
-#[inline(always)]
-pub(crate) fn misfit<F: NorFlash, L: HasLayout>(
-    &Verifier { identity, anchors }: &Verifier<'_>,
-    flash: &mut Flash<F, L>,
-    state: &BootState,
-    purpose: Purpose,
-    credential: &Credential<'_>,
-    sequence: u64,
-    buffer: &mut ListBuffer,
-) -> Misfit {
-    let domain = black_box(credential.domain());
-    let is_of_issuer = |anchor: &Anchor| anchor.domain() == domain && anchor.kid() == credential.issuer_kid();
-    let is_astray = !anchors.as_slice().iter().any(is_of_issuer);
-    let (mut is_revoked, mut difference) = (false, 0);
-    if purpose.is_revocable() {
-        difference = number(state, anchors, domain);
-        if difference != 0
-            && let Ok(held) = &load(flash, state, anchors, domain, buffer)
-        {
-            difference ^= held.sequence();
-            let minimum = held.minimum_sequence(&identity.vendor, &identity.class);
-            is_revoked = held.revokes_cti(Role::Release, credential.cti())
-                | held.revokes_kid(Role::Release, &credential.key().kid())
-                | (credential.generation() < held.lowest_generation(Role::Release))
-                | is_below(sequence, minimum);
-        }
-    }
-    Misfit { is_revoked, is_astray, difference }
 }
 
 /// Verifies a received list and puts it in the place of its domain's older one.

@@ -9,7 +9,7 @@ use core::hint::black_box;
 use embedded_storage::nor_flash::NorFlash;
 use firmware_image::{VECTORS_LEN, Vectors};
 
-use crate::authority::Authenticates;
+use crate::authority::{Authenticates, Inquiry};
 use crate::evidence::Evidence;
 use crate::flash::{Flash, HasLayout};
 use crate::journal::Journal;
@@ -83,7 +83,8 @@ impl Verifier<'_> {
         // By reference: both are large.
         let parsed = EnvelopeOf::parse(envelope);
         let parsed = parsed.as_ref().map_err(|&error| error)?;
-        let mut authenticated = L::Authority::authenticate(self, flash, state, purpose, parsed, list);
+        let inquiry = Inquiry { verifier: self, state, purpose };
+        let mut authenticated = L::Authority::authenticate(inquiry, flash, parsed, list);
         let checked = match &authenticated {
             Ok(authenticated) => authenticated.manifest().check_sequence(state.floor),
             Err(_) => Ok(()),
@@ -183,8 +184,9 @@ impl Verifier<'_> {
     ) -> [u8; 32] {
         let sequence = authenticated.manifest().sequence_number();
         let is_elsewhere = black_box(purpose).slot(flash.layout(), state) != hashed;
+        let inquiry = Inquiry { verifier: self, state, purpose };
         let Misfit { is_revoked, is_astray, mut difference } =
-            L::Authority::misfit(self, flash, state, purpose, authenticated.authority(), sequence, list);
+            L::Authority::misfit(inquiry, flash, authenticated.authority(), sequence, list);
         difference |= black_box(sequence ^ recorded);
         let mut shortfalls = [0; 32];
         if let Some((flags, rest)) = shortfalls.split_first_chunk_mut::<4>() {
@@ -199,8 +201,11 @@ impl Verifier<'_> {
 
 /// What speaks against an authority, as values that are 0 if nothing does.
 pub(crate) struct Misfit {
+    /// A list takes the signer's key back, or the sequence number is below its minimum.
     pub(crate) is_revoked: bool,
+    /// The domain of that list is not the issuer's.
     pub(crate) is_astray: bool,
+    /// The bits in which the numbers of list and journal differ.
     pub(crate) difference: u64,
 }
 

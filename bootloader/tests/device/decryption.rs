@@ -2,7 +2,7 @@
 
 use bootloader::layout::{Area, Slot};
 use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Programming, download, install, record};
+use device_harness::device::{Boot, Device, Programming, download, install, record, refused_untouched};
 use device_harness::factory::{Factory, description, device_key, encrypted, provisioning_block_with};
 use device_harness::part::{Deciphering, in_place};
 use device_harness::succession::{Dynasty, chain};
@@ -194,15 +194,6 @@ fn sym15_an_image_for_other_devices_is_refused_before_an_erase() {
     let (envelope, ciphertext) = factory.encrypted(2, &next, A128Gcm, &key);
     refused_untouched(&mut bare, &envelope, &ciphertext, Reason::DeviceKeyUnknown);
     assert!(matches!(board.boot(), Boot::Run(_)));
-}
-
-fn refused_untouched(board: &mut Board, envelope: &[u8], ciphertext: &[u8], reason: Reason) {
-    let (state, nor) = (board.state(), board.nor.clone());
-    let before = nor.medium().operations();
-    let refused = install(&nor, &mut board.program(), envelope, ciphertext).unwrap_err();
-    assert_eq!(refused.reason(), Some(reason));
-    assert_eq!(board.nor.medium().operations(), before, "it writes nothing");
-    assert_eq!(board.state(), state);
 }
 
 /// The image that a device without the use of keys gets.

@@ -1,7 +1,7 @@
 //! A device that believes its own key, and nobody else: nothing public is on it.
 
 use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Failure, install};
+use device_harness::device::{Boot, Device, Failure, anchor_report, refused_untouched};
 use device_harness::factory::{
     Factory, authenticated, authentication_key, description, device_key, encrypted, provisioning_block_with,
 };
@@ -13,7 +13,6 @@ use trust::fault;
 use update_protocol::profile::Object;
 use update_protocol::profile::anchors::AnchorReport;
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Handler as _};
 
 type Board = Device<8, 4096, Symmetric>;
 
@@ -33,15 +32,6 @@ fn release(sequence: u64, image: &[u8], [update, own]: &[DerivedKey; 2]) -> (Vec
     let (description, ciphertext) =
         encrypted(&description(sequence, image), image, A128Gcm, std::slice::from_ref(update));
     (authenticated(&description, own), ciphertext)
-}
-
-fn refused_untouched(board: &mut Board, envelope: &[u8], image: &[u8], reason: Reason) {
-    let (state, nor) = (board.state(), board.nor.clone());
-    let before = nor.medium().operations();
-    let refused = install(&nor, &mut board.program(), envelope, image).unwrap_err();
-    assert_eq!(refused.reason(), Some(reason));
-    assert_eq!(board.nor.medium().operations(), before, "it writes nothing");
-    assert_eq!(board.state(), state);
 }
 
 #[test]
@@ -146,11 +136,8 @@ fn there_are_no_lists_and_no_successions() {
         assert!(matches!(refused, Failure::Refused(Nrc::REQUEST_OUT_OF_RANGE, Some(Reason::ObjectUnknown))));
     }
     let mut session = board.program();
-    let mut buffer = [0; 64];
-    let mut answer = Answer::new(&mut buffer);
-    session.read_identifier(0xFD02, &mut answer).unwrap();
-    let len = answer.len();
-    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let report = anchor_report(&mut session);
+    let report = AnchorReport::decode(&report).unwrap();
     assert_eq!((report.anchors().count(), report.domains().count()), (0, 0));
 }
 

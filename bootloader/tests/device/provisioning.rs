@@ -2,7 +2,7 @@
 
 use bootloader::layout::{Area, Half};
 use bootloader::provisioning::ProvisioningBlock;
-use device_harness::device::{Boot, Device, Failure, download, record};
+use device_harness::device::{Boot, Device, Failure, anchor_report, download, record};
 use device_harness::factory::{Factory, provisioning_block};
 use flash_model::{Cut, Fault};
 use suit_manifest::Reason;
@@ -10,7 +10,7 @@ use trust::{Anchor, Rights};
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{ImageState, Mode, Object, UNPROVISIONED_SERIAL};
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Download, Handler as _};
+use update_protocol::uds::server::{Download, Handler as _};
 
 type Board = Device<8, 4096>;
 
@@ -40,11 +40,8 @@ fn a_block_is_taken_once() {
     let state = record(&board.program());
     assert_eq!(state.sequence_floor, floor);
     let mut session = board.program();
-    let mut buffer = [0; 64];
-    let mut answer = Answer::new(&mut buffer);
-    session.read_identifier(0xFD02, &mut answer).unwrap();
-    let len = answer.len();
-    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let report = anchor_report(&mut session);
+    let report = AnchorReport::decode(&report).unwrap();
     let domain = first.domain().0.0;
     let entry = |anchor: Anchor, rights| AnchorEntry { kid: anchor.kid().0, rights, domain };
     assert_eq!(report.anchors().collect::<Vec<_>>(), [entry(first, 15), entry(second, 8)]);

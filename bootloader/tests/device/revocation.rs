@@ -3,15 +3,14 @@
 use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Half};
 use bootloader::state::Status;
-use device_harness::device::{Boot, Device, Failure, record};
+use device_harness::device::{Boot, Device, Failure, anchor_report, record};
 use device_harness::factory::{Factory, provisioning_block};
 use flash_model::Cut;
 use suit_manifest::Reason;
 use trust::{Anchor, Rights};
+use update_protocol::profile::Object;
 use update_protocol::profile::anchors::AnchorReport;
-use update_protocol::profile::{Object, did};
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Handler as _};
 
 type Board = Device<8, 4096>;
 
@@ -197,11 +196,8 @@ fn each_domain_has_its_own_list() {
     }
     assert_eq!(record(&board.program()).revocation_sequence, 10);
     assert_eq!(board.state().domains.map(|domain| domain.list_sequence), [10, 2]);
-    let mut buffer = [0; 128];
-    let mut answer = Answer::new(&mut buffer);
-    board.program().read_identifier(did::ANCHORS, &mut answer).unwrap();
-    let len = answer.len();
-    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let report = anchor_report(&mut board.program());
+    let report = AnchorReport::decode(&report).unwrap();
     let numbers = report.domains().map(|domain| (domain.domain, domain.list_sequence)).collect::<Vec<_>>();
     assert_eq!(numbers, [(one.anchor().domain().0.0, 10), (two.anchor().domain().0.0, 2)]);
 }

@@ -2,16 +2,16 @@
 
 use bootloader::layout::{Area, Half};
 use bootloader::state::{DomainNumbers, Status};
-use device_harness::device::{Boot, Device, Failure, download, install, record};
+use device_harness::device::{Boot, Device, Failure, anchor_report, download, install, record};
 use device_harness::factory::{Factory, VENDOR, provisioning_block};
 use device_harness::succession::{Dynasty, ROOT, chain};
 use suit_manifest::Reason;
 use trust::author::Minimum;
 use trust::{Anchor, Kid, MAX_MINIMUM_SEQUENCE, RevokedId, Rights, Role};
+use update_protocol::profile::Object;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
-use update_protocol::profile::{Object, did};
 use update_protocol::uds::Nrc;
-use update_protocol::uds::server::{Answer, Handler as _};
+use update_protocol::uds::server::Handler as _;
 
 type Board = Device<8, 4096>;
 
@@ -62,11 +62,8 @@ fn numbers(board: &Board) -> (u16, u16, u64) {
 }
 
 fn report(board: &mut Board) -> (Vec<AnchorEntry>, Vec<DomainEntry>) {
-    let mut buffer = [0; 256];
-    let mut answer = Answer::new(&mut buffer);
-    board.program().read_identifier(did::ANCHORS, &mut answer).unwrap();
-    let len = answer.len();
-    let report = AnchorReport::decode(&buffer[..len]).unwrap();
+    let report = anchor_report(&mut board.program());
+    let report = AnchorReport::decode(&report).unwrap();
     (report.anchors().collect(), report.domains().collect())
 }
 

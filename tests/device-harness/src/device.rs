@@ -7,13 +7,13 @@ use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
-use bootloader::session::Description;
+use bootloader::session::{Description, MAX_ANSWER_LEN};
 use bootloader::state::{BootState, Status};
 use bootloader::{Buffers, ListBuffer, Loader, Session, application};
 use flash_model::Nor;
 use suit_manifest::Reason;
 use trust::author::DerivedKey;
-use update_protocol::profile::{Object, StateRecord};
+use update_protocol::profile::{Object, StateRecord, did};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
@@ -242,9 +242,33 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
     }
 }
 
+/// An update is refused for this reason, and nothing is written.
+pub fn refused_untouched<P: Part, L: Placed>(
+    device: &mut DeviceOf<P, L>,
+    envelope: &[u8],
+    image: &[u8],
+    reason: Reason,
+) {
+    let (state, nor) = (device.state(), device.nor.clone());
+    let before = nor.medium().operations();
+    let refused = install(&nor, &mut device.program(), envelope, image).expect_err("it is refused");
+    assert_eq!(refused.reason(), Some(reason));
+    assert_eq!(device.nor.medium().operations(), before, "it writes nothing");
+    assert_eq!(device.state(), state);
+}
+
 /// The state record.
 pub fn record<P: Part, L: Placed>(session: &Session<'_, P, L>) -> StateRecord {
     session.state_record()
+}
+
+/// The bytes of the report of the anchors.
+pub fn anchor_report<P: Part, L: Placed>(session: &mut Session<'_, P, L>) -> Vec<u8> {
+    let mut buffer = [0; MAX_ANSWER_LEN];
+    let mut answer = Answer::new(&mut buffer);
+    session.read_identifier(did::ANCHORS, &mut answer).expect("a report");
+    let len = answer.len();
+    buffer[..len].to_vec()
 }
 
 /// Sends an object in uneven blocks.

@@ -1,9 +1,10 @@
 //! Flash drivers over the model, and where things lie in their parts.
 
 use std::cell::{Ref, RefCell, RefMut};
+use std::marker::PhantomData;
 use std::rc::Rc;
 
-use bootloader::authority::{OwnKey, Roots};
+use bootloader::authority::{Authenticates, OwnKey, Roots};
 use bootloader::flash::{BlankAsErased, BlankCheck, HasLayout, Joined};
 use bootloader::layout::{
     self, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions,
@@ -23,38 +24,24 @@ pub trait Placed: HasLayout + From<Layout> {}
 
 impl<L: HasLayout + From<Layout>> Placed for L {}
 
-/// The layout of a device that decrypts.
+/// The layout of a device that decrypts, and believes `A`.
 #[derive(Clone, Copy, Debug)]
-pub struct Deciphering(Layout);
+pub struct Decrypts<A>(Layout, PhantomData<A>);
 
-impl From<Layout> for Deciphering {
+/// One that believes its maker's roots.
+pub type Deciphering = Decrypts<Roots>;
+/// One that believes its own key.
+pub type Symmetric = Decrypts<OwnKey>;
+
+impl<A> From<Layout> for Decrypts<A> {
     fn from(layout: Layout) -> Self {
-        Self(layout)
+        Self(layout, PhantomData)
     }
 }
 
-impl HasLayout for Deciphering {
+impl<A: Authenticates> HasLayout for Decrypts<A> {
     type Profile = Decrypting;
-    type Authority = Roots;
-
-    fn layout(&self) -> &Layout {
-        &self.0
-    }
-}
-
-/// The layout of a device that decrypts, and believes its own key.
-#[derive(Clone, Copy, Debug)]
-pub struct Symmetric(Layout);
-
-impl From<Layout> for Symmetric {
-    fn from(layout: Layout) -> Self {
-        Self(layout)
-    }
-}
-
-impl HasLayout for Symmetric {
-    type Profile = Decrypting;
-    type Authority = OwnKey;
+    type Authority = A;
 
     fn layout(&self) -> &Layout {
         &self.0

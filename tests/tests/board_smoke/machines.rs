@@ -73,22 +73,19 @@ fn a_device_lives_briefly_on_the_cortex_m33() -> Result<()> {
 /// Images that only the device can read: its loader decrypts them while they come, and goes on after a power cut.
 #[test]
 fn boot84_a_device_lives_encrypted_on_the_cortex_m4() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let mut bench = board_of(programs()?.on(AN386).with(Loader::Hybrid), folder.path())?;
-    bench.encrypts();
-    bench.provision()?;
-    let first = bench.release(1, Behaviour::Confirms)?;
-    bench.install(&first)?;
-    bench.expect_confirmed("1.0.0", 1)?;
-    survive(&mut bench, 1, Bench::release)
+    live_with(Loader::Hybrid, Bench::encrypts)
 }
 
 /// Nothing public is on the device: its loader has no curve.
 #[test]
 fn boot86_a_device_lives_by_its_own_key_on_the_cortex_m4() -> Result<()> {
+    live_with(Loader::Symmetric, Bench::believes_itself)
+}
+
+fn live_with(loader: Loader, prepare: fn(&mut Bench)) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut bench = board_of(programs()?.on(AN386).with(Loader::Symmetric), folder.path())?;
-    bench.believes_itself();
+    let mut bench = board_of(programs()?.on(AN386).with(loader), folder.path())?;
+    prepare(&mut bench);
     bench.provision()?;
     let first = bench.release(1, Behaviour::Confirms)?;
     bench.install(&first)?;
