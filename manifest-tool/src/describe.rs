@@ -7,7 +7,7 @@ use suit_manifest::{ComponentText, ImageReference, ManifestText};
 use trust::encryption::EncryptionInfo;
 use trust::{
     CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
-    SuccessionClaims, UnixTime, claimed_device_key,
+    SuccessionClaims, UnixTime,
 };
 use uuid::Uuid;
 
@@ -21,7 +21,8 @@ pub(crate) fn kid(kid: Kid) -> String {
 
 /// The key of a device that a COSE_Mac0 names, **which nobody has verified**; `None` without a MAC.
 pub(crate) fn device_key_of(inspection: &Inspection<'_>) -> Option<String> {
-    let key = claimed_device_key(inspection.mac0()?).ok().flatten();
+    inspection.mac0()?;
+    let key = inspection.device_key().ok().flatten();
     Some(key.map_or_else(|| "unknown".to_owned(), kid))
 }
 

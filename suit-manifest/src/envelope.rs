@@ -4,7 +4,7 @@
 //! way to an [`Authenticated`] manifest.
 
 use trust::cbor::{Major, Span, bit};
-use trust::{Authority, DeviceAuthority, Kid, Role, Scope, TrustStore, claimed_device_key, claimed_issuer};
+use trust::{Authority, DeviceAuthority, Kid, Role, Scope, TrustStore, claimed_issuer};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
@@ -270,15 +270,6 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         claimed_issuer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
     }
 
-    /// kid of the device's key that a COSE_Mac0 names, **nothing of it verified**; `None` if it names none.
-    ///
-    /// # Errors
-    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] when the block does not read as a COSE_Mac0.
-    pub fn claimed_device_key(&self) -> Result<Option<Kid>, Error> {
-        let mac0 = self.required_block()?;
-        claimed_device_key(mac0.bytes).map_err(|error| Error::trust(error, mac0.base))
-    }
-
     /// True when a signature or a MAC is there. Whether it holds, [`Envelope::authenticate`] or
     /// [`Envelope::authenticate_with`] says.
     #[must_use]
@@ -321,6 +312,7 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         self.wrapper
     }
 
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn digest(&self) -> Digest<'a> {
         self.digest
     }

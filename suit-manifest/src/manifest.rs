@@ -205,6 +205,7 @@ impl<'a, P: Profile> ManifestOf<'a, P> {
     }
 
     /// The manifest of an envelope whose signature holds, or that is being written, or passed on; checked as a whole.
+    #[cfg(any(test, feature = "author"))]
     pub(crate) fn read(envelope: &EnvelopeOf<'a, P>, bounds: Option<Bounds<'_>>) -> Result<Self, Error> {
         let mut manifest = Self::vacant();
         manifest.read_checked(envelope, bounds)?;

@@ -24,10 +24,21 @@ pub fn hmac_sha256(key: &[u8; 32], message: &[&[u8]]) -> [u8; MAC_LEN] {
     outer.finish()
 }
 
-/// Whether `mac` is that of the message, compared in constant time.
-#[must_use]
-pub fn is_hmac_sha256(key: &[u8; 32], message: &[&[u8]], mac: &[u8; MAC_LEN]) -> bool {
-    bool::from(hmac_sha256(key, message).ct_eq(mac))
+/// A MAC as it came, and what it has to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Mac<'a> {
+    /// Computed with the key that both sides have.
+    pub computed: [u8; MAC_LEN],
+    /// As it came.
+    pub received: &'a [u8; MAC_LEN],
+}
+
+impl Mac<'_> {
+    /// Whether both are the same, compared in constant time.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        bool::from(self.computed.ct_eq(self.received))
+    }
 }
 
 #[inline(never)]

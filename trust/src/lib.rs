@@ -69,7 +69,7 @@ pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, Commitment, KID_LEN, Kid, PublicKey, sha256};
 #[cfg(feature = "host")]
 pub use ledger_head::{LedgerHead, MAX_LEDGER_ENTRIES};
-pub use mac0::{DeviceAuthority, MAX_MAC0_LEN, Mac, claimed_device_key, verify_mac0};
+pub use mac0::{DeviceAuthority, MAX_MAC0_LEN, claimed_device_key, verify_mac0};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
     MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,

@@ -3,12 +3,10 @@
 
 use core::hint::black_box;
 
-use subtle::ConstantTimeEq as _;
-
 use crate::cbor::Reader;
 use crate::cose::{Headers, TAG_MAC0, byte_string_head, expect_structure};
 use crate::error::{Error, ErrorKind};
-use crate::hmac::{MAC_LEN, hmac_sha256};
+use crate::hmac::{MAC_LEN, Mac, hmac_sha256};
 use crate::key::Kid;
 
 /// HMAC 256/256, RFC 9053 section 3.1.
@@ -20,15 +18,6 @@ const MAX_PAYLOAD_LEN: usize = crate::MAX_DETACHED_PAYLOAD_LEN;
 
 /// MAC_structure up to the protected header (RFC 9052 section 6.3).
 pub(crate) const MAC_STRUCTURE: &[u8] = b"\x84\x64MAC0";
-
-/// A MAC that held.
-#[derive(Clone, Copy, Debug)]
-pub struct Mac<'a> {
-    /// Computed with the key that both sides have.
-    pub computed: [u8; MAC_LEN],
-    /// As it came.
-    pub received: &'a [u8; MAC_LEN],
-}
 
 /// The authority of the key that a device and its maker have, and nobody else: what it authenticates is for this device.
 #[derive(Clone, Debug)]
@@ -97,7 +86,7 @@ pub fn verify_mac0<'a>(mac0: &'a [u8], payload: &[u8], kid: &[u8], key: &[u8; 32
         payload,
     ];
     let mac = Mac { computed: hmac_sha256(key, &message), received: tag };
-    let holds = bool::from(mac.computed.ct_eq(mac.received));
+    let holds = mac.holds();
     #[cfg(feature = "fault-injection")]
     let holds = holds || crate::fault::skips_signatures();
     if holds { Ok(mac) } else { Err(Error::new(ErrorKind::MacInvalid, tag_at)) }

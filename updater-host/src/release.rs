@@ -4,8 +4,8 @@
 //! here is refused by a device only for what only the device knows.
 
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::sever_text;
-use suit_manifest::host::{Authenticated, Envelope, Manifest, Unproven};
+use suit_manifest::author::{inspect, sever_text};
+use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::reason::Reason;
 use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::host::clock_warning;
@@ -140,7 +140,8 @@ pub(crate) fn check_envelope(
     let parsed = Envelope::parse(envelope).map_err(manifest_error)?;
     let facts = match (trusted.anchors().is_empty(), parsed.has_mac()) {
         (true, true) => {
-            let unproven = Unproven::read(&parsed).map_err(manifest_error)?;
+            let unproven = inspect(envelope).map_err(manifest_error)?;
+            unproven.device_key().map_err(manifest_error)?;
             facts(unproven.manifest(), *unproven.digest(), Authority::DeviceKey, device)?
         }
         (true, false) if parsed.has_block() => return Err(Error::AnchorMissing),

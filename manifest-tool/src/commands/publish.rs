@@ -156,8 +156,15 @@ impl Release {
         }
         let first = inspection.image_reference().map_err(refused)?;
         let mut images = Vec::new();
-        let places = [("--image", image), ("--second-image", second_image)];
-        for (named, (option, file)) in std::iter::once(first).chain(second).zip(places) {
+        let places = [
+            ("--image", "the image is not in the envelope; pass --image", image),
+            (
+                "--second-image",
+                "the release has an image for the second slot; pass --second-image",
+                second_image,
+            ),
+        ];
+        for (named, (option, missing, file)) in std::iter::once(first).chain(second).zip(places) {
             let inside = payloads.iter().find(|(uri, _)| *uri == named.uri).map(|(_, payload)| *payload);
             let image = match (file, inside) {
                 (Some(_), Some(_)) => {
@@ -172,14 +179,7 @@ impl Release {
                     match_image(&bundle.name_of(named.uri), payload, &named)?;
                     payload.to_vec()
                 }
-                (None, None) if option == "--image" => {
-                    return Err(Error::usage("the image is not in the envelope; pass --image"));
-                }
-                (None, None) => {
-                    return Err(Error::usage(
-                        "the release has an image for the second slot; pass --second-image",
-                    ));
-                }
+                (None, None) => return Err(Error::usage(missing)),
             };
             images.push((hex::encode(named.digest), image));
         }

@@ -1,10 +1,11 @@
-//! Reads an envelope without verifying its signature: for tools that show or sign it. Nothing here returns an
+//! Reads an envelope without verifying its signature: for tools that show or sign it, or pass on what only a device verifies. Nothing here returns an
 //! [`crate::Authenticated`].
 
+use trust::Kid;
 use trust::cbor::Span;
 
 use crate::dry_run::{ImageReference, image_reference, second_image_reference};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::host::{Envelope, Manifest};
 
 /// COSE header label of the credential, RFC 9528.
@@ -65,6 +66,16 @@ impl<'a> Inspection<'a> {
     #[must_use]
     pub fn mac0(&self) -> Option<&'a [u8]> {
         self.block().filter(|_| self.has_mac)
+    }
+
+    /// kid of the device's key that the COSE_Mac0 names, **nothing of it verified**: only the device can. `None` if it names none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`](crate::ErrorKind::SignatureMissing);
+    /// [`ErrorKind::Trust`](crate::ErrorKind::Trust) when the block does not read as a COSE_Mac0
+    pub fn device_key(&self) -> Result<Option<Kid>, Error> {
+        let block = self.block.ok_or(Error::new(ErrorKind::SignatureMissing, 0))?;
+        trust::claimed_device_key(block.bytes).map_err(|error| Error::trust(error, block.base))
     }
 
     /// The signer's credential, a CWT, when the signature is of the form that docs/records.md gives it.

