@@ -12,11 +12,11 @@ use crate::key::{Commitment, KID_LEN, Kid, PublicKey};
 /// COSE_Sign1, RFC 9052 section 2.
 pub(crate) const TAG_SIGN1: u64 = 18;
 // The other structures of COSE, RFC 9052 section 2.
-const TAG_ENCRYPT0: u64 = 16;
+pub(crate) const TAG_ENCRYPT0: u64 = 16;
 pub(crate) const TAG_MAC0: u64 = 17;
 pub(crate) const TAG_ENCRYPT: u64 = 96;
-const TAG_MAC: u64 = 97;
-const TAG_SIGN: u64 = 98;
+pub(crate) const TAG_MAC: u64 = 97;
+pub(crate) const TAG_SIGN: u64 = 98;
 /// CWT, RFC 8392 section 6.
 pub(crate) const TAG_CWT: u32 = 61;
 /// Ed25519, RFC 9864.

@@ -27,6 +27,8 @@ pub mod aes;
 mod anchor;
 #[cfg(feature = "author")]
 pub mod author;
+#[cfg(feature = "blocks")]
+pub mod blocks;
 pub mod cbor;
 mod chain;
 mod cose;
