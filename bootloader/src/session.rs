@@ -203,7 +203,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             bootable: self.has_bootable(),
             listening: self.listen_ms != 0 && self.has_bootable(),
             accepted: self.loader.in_buffer(),
-            anchor_compiled_in: anchor::IS_COMPILED_IN,
+            anchor_compiled_in: L::Authority::HAS_ANCHORS && anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
             max_request_len: self.description.max_request_len,
         };

@@ -20,6 +20,8 @@ pub const MAX_LIST_LEN: u64 = 32 * 1024 * 1024;
 /// Most devices of a list.
 pub const MAX_DEVICES: u64 = 100_000;
 
+/// Column that no list of anything else has.
+const BLOCK_DIGEST: &str = "block_sha256";
 /// The columns, in the order of [`Row::cells`]. A list has exactly these.
 const COLUMNS: [&str; 10] = [
     "serial",
@@ -28,7 +30,7 @@ const COLUMNS: [&str; 10] = [
     "class",
     "device",
     "block",
-    "block_sha256",
+    BLOCK_DIGEST,
     "credential",
     "kid",
     "key_check",
@@ -151,6 +153,12 @@ pub fn read_list(bytes: &[u8]) -> Result<Vec<(u64, Row)>, ListFault> {
     let mut reader = ReaderBuilder::new().from_reader(bytes);
     let mut lines = Lines::default();
     let header = reader.headers().map_err(|error| ListFault { line: 1, why: what_is_wrong(&error) })?.clone();
+    if !header.iter().any(|column| column.trim_ascii() == BLOCK_DIGEST) {
+        let why = format!(
+            "it is no list of a batch: manifest-tool provision writes those, with a column {BLOCK_DIGEST}"
+        );
+        return Err(ListFault { line: 1, why });
+    }
     let (mut rows, mut serials) = (Vec::new(), BTreeMap::new());
     for record in reader.records() {
         let mut number =
@@ -239,6 +247,8 @@ mod tests {
             let other = list.replacen(from, to, 1);
             assert_eq!(read_list(other.as_bytes()).unwrap_err().line, line, "{other}");
         }
+        let fault = read_list(b"serial,node\nA,16\n").unwrap_err();
+        assert!(fault.line == 1 && fault.why.contains("no list of a batch"), "{fault:?}");
         assert_eq!(read_list(list.lines().next().unwrap().as_bytes()).unwrap_err().line, 1);
     }
 }

@@ -1,12 +1,12 @@
 //! Files of a ledger: their names, reading and writing them.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use trust::host::{Existing, ReadError, Readers, open_own, write_whole};
+use trust::host::{Existing, ReadError, Readers, lock_own, write_whole};
 
 use crate::devices::{self, MAX_LINES_LEN};
 use crate::error::{Error, Fault};
@@ -244,12 +244,6 @@ pub(crate) fn write_head(folder: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// Keeps other programs from writing, until it is dropped.
 pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join(LOCK_FILE);
-    let file = open_own(&path).map_err(|source| Error::write(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse(folder.to_owned())),
-        // Some file systems of sticks know no locks.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(source)) => Err(Error::write(&path, source)),
-    }
+    let locked = lock_own(&path).map_err(|source| Error::write(&path, source))?;
+    locked.ok_or_else(|| Error::InUse(folder.to_owned()))
 }

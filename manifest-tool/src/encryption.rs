@@ -24,13 +24,16 @@ const LONGEST_CREDENTIAL_LEN: usize = 576;
 /// Most bytes that a signature with such a credential adds to an envelope: a COSE_Sign1, and heads of byte strings.
 const MAX_SIGNATURE_LEN: usize = MAX_CHAINED_SIGN1_LEN - MAX_CREDENTIAL_LEN + LONGEST_CREDENTIAL_LEN + 8;
 
-/// Why a release is not encrypted.
+/// Why a release is not encrypted, signed, or given another credential.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReleaseFault {
     #[error("is signed or authenticated, and that would not hold for an encrypted image")]
     Signed,
     #[error("is encrypted already")]
     Encrypted,
+    /// It has neither a signature nor a credential, and is of use to its device only as it is.
+    #[error("is authenticated by the key of its device, and is not signed")]
+    OfDevice,
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
@@ -41,6 +44,7 @@ impl ReleaseFault {
         match self {
             Self::Signed => "release-signed",
             Self::Encrypted => "release-encrypted",
+            Self::OfDevice => "release-of-device",
             Self::Foreign => "release-foreign",
         }
     }
@@ -50,9 +54,18 @@ impl ReleaseFault {
         match self {
             Self::Signed => "Pass the unsigned envelope that create wrote, and sign the result.",
             Self::Encrypted => "Pass the envelope that create wrote.",
+            Self::OfDevice => "Pass the envelope of which personalize made this one.",
             Self::Foreign => "Make the release with manifest-tool create of this version.",
         }
     }
+}
+
+/// Refuses an envelope that the key of a device authenticates: it is not signed.
+pub(crate) fn must_be_of_no_device(path: &Path, inspection: &Inspection<'_>) -> Result<(), Error> {
+    if inspection.mac0().is_none() {
+        return Ok(());
+    }
+    Err(Error::Release { path: path.to_owned(), fault: ReleaseFault::OfDevice })
 }
 
 /// The update of an unsigned envelope that `create` wrote.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use trust::host::{
-    Existing, Nameless, Readers, folder_of, open_limited, read_limited, synchronise, write_whole,
+    Existing, Nameless, Readers, folder_of, kind_of, open_limited, read_limited, synchronise, write_whole,
 };
 use zeroize::Zeroizing;
 
@@ -128,7 +128,12 @@ pub fn check_outputs(outputs: &[Wanted<'_>], existing: Existing) -> Result<(), E
 pub fn make_folder(path: &Path) -> Result<(), Error> {
     must_be_outside(&path.join("file"))?;
     let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
-    std::fs::create_dir_all(path).map_err(failed)
+    std::fs::create_dir_all(path).map_err(|source| match path.metadata() {
+        Ok(there) if !there.is_dir() => {
+            failed(std::io::Error::other(format!("it is {}, not a folder", kind_of(there.file_type()))))
+        }
+        _ => failed(source),
+    })
 }
 
 /// As [`check_outputs`], for a file whose content is known: the very same content may be there already.

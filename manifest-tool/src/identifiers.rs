@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use trust::host::Serial;
+use trust::provisioning::UNPROVISIONED_SERIAL;
 use uuid::Uuid;
 
 /// Longest vendor domain, bytes (RFC 1035 section 2.3.4).
@@ -17,6 +18,15 @@ pub enum IdentifierError {
     Vendor,
     #[error("a class is a UUID or a name of 1 to 128 printable characters")]
     Class,
+}
+
+/// A serial that a device may have.
+pub fn device_serial(text: &str) -> Result<Serial, String> {
+    let serial = Serial::from_str(text).map_err(|error| error.to_string())?;
+    if serial.as_str() == UNPROVISIONED_SERIAL {
+        return Err(format!("{UNPROVISIONED_SERIAL} is no serial: devices without a block report it"));
+    }
+    Ok(serial)
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -10,6 +10,7 @@ mod tests;
 
 use std::ops::Range;
 
+use trust::encryption::ContentAlgorithm;
 use trust::host::is_private_key;
 
 use crate::files::contains;
@@ -19,6 +20,8 @@ use pieces::{Lines, Pieces};
 pub const MAX_INPUT_LEN: u64 = 256 * 1024 * 1024;
 /// Longest image, bytes.
 pub const MAX_IMAGE_LEN: u64 = 64 * 1024 * 1024;
+/// Longest payload of a release, bytes: an image, or an encrypted one with its tag.
+pub const MAX_PAYLOAD_LEN: u64 = MAX_IMAGE_LEN + ContentAlgorithm::A128Gcm.tag_len() as u64;
 /// Longest gap between two pieces that is filled, bytes. A longer one means that a piece belongs elsewhere: initial
 /// values of RAM, option bytes.
 pub const MAX_GAP_LEN: u64 = 1024 * 1024;

@@ -16,7 +16,7 @@ use trust::sha256;
 use crate::encryption::{Made, encrypted, is_read_by_each, not_made, with_encryptions};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, read_file};
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::master_key::LineKeys;
 use crate::recipients::{Device, Wanted};
 
@@ -37,6 +37,8 @@ pub enum FolderFault {
     SharedImage,
     #[error("is for none of these devices")]
     OtherDevice,
+    #[error("is being written by another program")]
+    InUse,
     /// Its ciphertext is not there, or is another one.
     #[error("has no encrypted image: {} is not there, or was changed", .0.display())]
     NoCiphertext(PathBuf),
@@ -46,15 +48,32 @@ impl FolderFault {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoCiphertext(_) => "ciphertext-missing",
-            _ => "envelope-foreign",
+            Self::InUse => "folder-in-use",
+            Self::OtherKey
+            | Self::OtherRelease
+            | Self::OtherContentKey
+            | Self::SharedImage
+            | Self::OtherDevice => "envelope-foreign",
         }
+    }
+
+    /// Exit code (docs/manifest-tool.md).
+    pub const fn exit_code(&self) -> u8 {
+        if matches!(self, Self::InUse) { 3 } else { 5 }
     }
 
     /// What to do about it, one sentence.
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::NoCiphertext(_) => "Put the encrypted image back, or choose an empty folder.",
-            _ => "Choose an empty folder, or run the command with which this one was begun.",
+            Self::InUse => "Wait until the other program has ended.",
+            Self::OtherKey
+            | Self::OtherRelease
+            | Self::OtherContentKey
+            | Self::SharedImage
+            | Self::OtherDevice => {
+                "Choose an empty folder, or run the command with which this one was begun."
+            }
         }
     }
 }
@@ -236,8 +255,7 @@ impl Release {
         let recipient = target.device.recipient()?;
         for (encryption, image) in sealed.encryptions.iter().zip(&self.images) {
             let file = trust::host::folder_of(path).join(ciphertext_name(&encryption.digest));
-            let limit = MAX_IMAGE_LEN.saturating_add(self.algorithm.tag_len() as u64);
-            let is_there = read_file(&file, limit).is_ok_and(|ciphertext| {
+            let is_there = read_file(&file, MAX_PAYLOAD_LEN).is_ok_and(|ciphertext| {
                 sha256(&ciphertext) == encryption.digest
                     && is_read_by_each(&encryption.info, &ciphertext, image, std::slice::from_ref(&recipient))
             });

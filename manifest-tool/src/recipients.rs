@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::commands::provision::LineFault;
 use crate::error::Error;
 use crate::files::{must_be_private, read, read_secret};
+use crate::identifiers::device_serial;
 use crate::master_key::{LineKeys, key_check, listed_key_check, purpose_name};
 
 /// Columns of a file of recipients.
@@ -256,7 +257,8 @@ impl<'r> Row<'r> {
     fn device(&self) -> Result<Device, LineFault> {
         let [serial, kid, key] = self.fields()?;
         let not = |what: &str| LineFault::Value(format!("its {what} is required"));
-        let serial = std::str::from_utf8(serial).ok().map(unguarded).and_then(|text| text.parse().ok());
+        let serial =
+            std::str::from_utf8(serial).ok().map(unguarded).and_then(|text| device_serial(text).ok());
         let serial = serial.ok_or_else(|| not("serial, 1 to 32 printable characters,"))?;
         let mut id = [0; trust::KID_LEN];
         hex::decode_to_slice(kid, &mut id).map_err(|_| not("kid in 16 hexadecimal digits"))?;

@@ -27,8 +27,8 @@ pub use command_line::{names_option, parse_command_line, parse_or_exit, report_u
 pub use key_file::{KeyFileError, MAX_KEY_FILE_LEN, open_public_key, parse_public_key, to_ssh_line};
 pub use names::{NameError, Serial, VersionText, device_id};
 #[cfg(unix)]
-pub use own::{OtherOwner, refuse_other_owner};
-pub use own::{check_own_file, kind_of, open_own};
+pub use own::{OtherOwner, lock_folder, refuse_other_owner};
+pub use own::{check_own_file, kind_of, lock_own, open_own};
 pub use pem::{Pem, PemError};
 pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, open_file, open_limited, read, read_file, read_limited, without_mark};

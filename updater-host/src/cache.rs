@@ -6,7 +6,7 @@
 
 mod folder;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -403,24 +403,16 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// Locks a file, which is made if need be and stays; `None` while another program has it. Closing it unlocks it.
 pub(crate) fn try_lock(path: &Path) -> Result<Option<File>, Error> {
-    let file = open_lock(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(Error::write(path, source)),
-    }
+    make_folder(path)?;
+    trust::host::lock_own(path).map_err(|source| Error::write(path, source))
 }
 
 /// The same, for what takes no time: waits until no other program has it.
 fn lock(path: &Path) -> Result<File, Error> {
-    let file = open_lock(path)?;
+    make_folder(path)?;
+    let file = folder::open_own(path)?;
     file.lock().map_err(|source| Error::write(path, source))?;
     Ok(file)
-}
-
-fn open_lock(path: &Path) -> Result<File, Error> {
-    make_folder(path)?;
-    folder::open_own(path)
 }
 
 /// Removes a file; one that is not there is fine.

@@ -159,7 +159,7 @@ pub(crate) struct Update {
     pub(crate) images: Vec<PathBuf>,
 
     /// Install the release for the device out of this folder of manifest-tool personalize
-    #[arg(long, value_name = "DIR", group = "source", conflicts_with_all = ["release", "images"])]
+    #[arg(long, value_name = "DIR", group = "source", conflicts_with_all = ["release", "images", "dangerous_skip_host_checks"])]
     pub(crate) bundle: Option<PathBuf>,
 
     /// Trust this first root of a domain: COSE_Key, or public key in PEM (repeatable). Not for releases that the device's own
@@ -324,7 +324,8 @@ mod tests {
 
     #[test]
     fn an_update_needs_a_release_with_its_image_or_a_server() {
-        for bad in [&["--image", "i"][..], &["--bundle", "d", "--image", "i"], &[]] {
+        let unchecked = ["--bundle", "d", "--dangerous-skip-host-checks"];
+        for bad in [&["--image", "i"][..], &["--bundle", "d", "--image", "i"], &unchecked, &[]] {
             let arguments = ["updater-host", "update", "--anchor", "a"].iter().chain(bad);
             assert!(Cli::try_parse_from(arguments).is_err(), "{bad:?}");
         }

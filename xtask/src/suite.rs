@@ -17,7 +17,7 @@ use crate::tools::{self, DENY};
 use crate::workspace::{
     Board, Build, DEVICE_CRATES, DEVICE_PROFILE, DEVICE_TARGET, DEVICE_TARGETS, Workspace,
 };
-use crate::{bench, fuzz, size, tidy, vm};
+use crate::{bench, fuzz, prove, size, tidy, vm};
 
 mod lanes;
 
@@ -64,7 +64,7 @@ pub(crate) struct Arguments {
 }
 
 /// Steps that `--long` adds: with them the suite would not end within the hour on two cores.
-const LONG: [&str; 3] = ["skip", "vm-static", "fuzz"];
+const LONG: [&str; 4] = ["prove", "skip", "vm-static", "fuzz"];
 
 impl Arguments {
     fn takes(&self, step: &str) -> bool {
@@ -86,7 +86,7 @@ enum Outcome {
 type Action = fn(&Workspace) -> Result<Outcome>;
 
 /// The steps, in order.
-const STEPS: [(&str, &str, Action); 17] = [
+const STEPS: [(&str, &str, Action); 18] = [
     ("tools", "installs what the other steps need", provide_tools),
     ("fmt", "formatting", format),
     ("tidy", "rules of the code base", check_rules),
@@ -99,6 +99,7 @@ const STEPS: [(&str, &str, Action); 17] = [
     ("readme", "runs the tour of the README", tour),
     ("demo-sim", "the whole pipeline on the simulated device", demo_sim),
     ("demo-qemu", "the whole pipeline on the Cortex-M4 in QEMU", demo_qemu),
+    ("prove", "a fault at each flash operation of a device's life", prove_each),
     ("skip", "skips each instruction of the verification, in an emulator", skip),
     ("vm", "updates through the Linux CAN stack", vm),
     ("vm-static", "the same with programs that are linked statically, without HTTP", vm_static),
@@ -291,6 +292,11 @@ fn vm(workspace: &Workspace) -> Result<Outcome> {
 fn vm_static(workspace: &Workspace) -> Result<Outcome> {
     let programs = workspace.build_tested_programs(TOUR.target)?;
     vm::run(workspace, &vm::Arguments { programs: Some(programs), is_static: true, json: false })?;
+    Ok(Outcome::Done)
+}
+
+fn prove_each(workspace: &Workspace) -> Result<Outcome> {
+    prove::run_brief(workspace)?;
     Ok(Outcome::Done)
 }
 

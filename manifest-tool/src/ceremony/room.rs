@@ -4,14 +4,14 @@
 mod keys;
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ledger::{Hex, Ledger};
 use trust::UnixTime;
 use trust::author::Signer;
-use trust::host::{Existing, folder_of, is_temporary_name};
+use trust::host::{Existing, folder_of, is_temporary_name, lock_own};
 
 pub(super) use self::keys::Open;
 use super::answers::{Answers, Question, say};
@@ -300,13 +300,6 @@ fn check_same(folder: &Path, transcript: &Transcript, plan: &Plan, rehearsal: bo
 
 fn lock(folder: &Path) -> Result<File, Error> {
     let path = folder.join(LOCK_FILE);
-    let open = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = open.map_err(|source| super::cannot_write(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(CeremonyError::InUse(folder.to_owned()).into()),
-        // Some file systems of sticks know no locks.
-        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(source)) => Err(super::cannot_write(&path, source)),
-    }
+    let locked = lock_own(&path).map_err(|source| super::cannot_write(&path, source))?;
+    locked.ok_or_else(|| CeremonyError::InUse(folder.to_owned()).into())
 }

@@ -31,7 +31,7 @@ use crate::custody::scopes::{self, Unfamiliar};
 use crate::describe::CredentialView;
 use crate::error::Error;
 use crate::files::{OverwriteArguments, check_outputs, write_all};
-use crate::identifiers::{Class, Vendor};
+use crate::identifiers::{Class, Vendor, device_serial};
 use crate::kind::Kind;
 use crate::output::{Report, table, warning};
 use crate::public_key;
@@ -65,7 +65,7 @@ pub struct Issue {
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<Class>,
     /// Serial of a device; not for role release (repeatable) [default: any]
-    #[arg(long = "serial", value_name = "SERIAL")]
+    #[arg(long = "serial", value_name = "SERIAL", value_parser = device_serial)]
     serials: Vec<Serial>,
     /// Name of the issuer, at most 64 bytes [default: that of the ledger]
     #[arg(long, value_parser = super::name())]

@@ -13,6 +13,7 @@ use crate::describe::{ManifestView, kid};
 use crate::encryption::{encrypted, must_be_for, plain_update, read_images};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
+use crate::identifiers::device_serial;
 use crate::master_key::{KeyDerivation, MasterArguments, key_check};
 use crate::output::{Report, table};
 use crate::recipients::{Device, derive, read_recipients};
@@ -65,7 +66,7 @@ pub struct Encrypt {
     #[command(flatten)]
     master: MasterArguments,
     /// Serial of a device that may read it (repeatable)
-    #[arg(long = "serial", value_name = "SERIAL", requires = "master",
+    #[arg(long = "serial", value_name = "SERIAL", value_parser = device_serial, requires = "master",
           required_unless_present_any = ["recipients", "devices"])]
     serials: Vec<Serial>,
     /// List of a batch (devices.csv), to compare the key-check values; without --serial, all of its devices may read it

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::bundle::{Bundle, MemberFault, PayloadView, images_of, is_integrated};
 use crate::error::Error;
 use crate::files::{OverwriteArguments, must_differ, read, write};
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::output::{Output, Report, table};
 use crate::verification::match_image;
 
@@ -52,7 +52,7 @@ impl Integrate {
         }
         let mut payloads: Vec<(&str, Vec<u8>)> = Vec::new();
         for path in &self.images {
-            let image = read(path, MAX_IMAGE_LEN)?;
+            let image = read(path, MAX_PAYLOAD_LEN)?;
             let found = named.iter().find(|named| match_image(path, &image, named).is_ok());
             let Some(found) = found else {
                 let first = named.first().ok_or(Error::Internal("a release without an image"))?;

@@ -12,7 +12,7 @@ use super::create::{range, size};
 use crate::bundle::{Bundle, images_of};
 use crate::error::Error;
 use crate::files::read;
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::lint::{Code, Finding, findings};
 use crate::output::Report;
 use crate::verification::match_image;
@@ -82,7 +82,7 @@ impl Lint {
     /// The image that was given, or those in the envelope; `None` of a file that is no envelope.
     fn images<'b>(&self, bundle: &'b Bundle<'_>) -> Result<Option<Vec<NamedImage<'b>>>, Error> {
         if let Some(path) = &self.image {
-            return Ok(Some(vec![(path.clone(), Cow::Owned(read(path, MAX_IMAGE_LEN)?))]));
+            return Ok(Some(vec![(path.clone(), Cow::Owned(read(path, MAX_PAYLOAD_LEN)?))]));
         }
         let Ok(tree) = bundle.tree() else { return Ok(None) };
         let payloads = tree.integrated.iter().filter(|member| member.envelope.is_none());

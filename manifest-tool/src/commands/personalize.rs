@@ -4,6 +4,7 @@
 //! command makes with the content key that it finds there.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use device_lists::{ENVELOPE_SUFFIX, ciphertext_name, envelope_name};
@@ -11,12 +12,13 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::UpdateDescription;
 use trust::DEFAULT_SEQUENCE_CEILING;
-use trust::host::{Existing, Serial};
+use trust::host::{Existing, Serial, lock_folder};
 
 use super::encrypt::Algorithm;
 use crate::encryption::{must_be_for, plain_update, read_images};
 use crate::error::{Error, FileAction};
 use crate::files::{MAX_ENVELOPE_FILE_LEN, make_folder, read, write};
+use crate::identifiers::device_serial;
 use crate::master_key::{KeyDerivation, LineKeys, MasterArguments};
 use crate::output::{Output, Report, progress_bar, table};
 use crate::personalize::{FolderFault, Personal, Release, Sealed, Target};
@@ -38,7 +40,7 @@ pub struct Personalize {
     #[command(flatten)]
     master: MasterArguments,
     /// Serial of a device (repeatable)
-    #[arg(long = "serial", value_name = "SERIAL", required_unless_present = "devices")]
+    #[arg(long = "serial", value_name = "SERIAL", value_parser = device_serial, required_unless_present = "devices")]
     serials: Vec<Serial>,
     /// List of a batch (devices.csv), to compare the key-check values; without --serial, for all of its devices
     #[arg(long, value_name = "FILE")]
@@ -92,6 +94,7 @@ impl Personalize {
         let devices = wanted(&self.serials, self.devices.as_deref())?;
         must_be_for(&release.update, devices.iter().map(|device| &device.serial))?;
         make_folder(&self.out_dir)?;
+        let _lock = self.lock()?;
         let places = self.places(devices)?;
 
         let count = places.len() as u64;
@@ -115,6 +118,13 @@ impl Personalize {
             sequence: *sequence,
             version: version.clone(),
         })
+    }
+
+    /// Two runs at once would find a folder without a content key, and make two.
+    fn lock(&self) -> Result<File, Error> {
+        let failed = |source| Error::File { action: FileAction::Read, path: self.out_dir.clone(), source };
+        let locked = lock_folder(&self.out_dir).map_err(failed)?;
+        locked.ok_or_else(|| Error::Folder { path: self.out_dir.clone(), fault: FolderFault::InUse })
     }
 
     /// Where each envelope goes. No envelope in the folder is for another device.

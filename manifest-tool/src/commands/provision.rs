@@ -34,7 +34,7 @@ use crate::files::{
     Kept, MAX_RECORD_FILE_LEN, OverwriteArguments, Wanted, check_content, check_outputs, make_folder,
     must_differ, read, write, write_private,
 };
-use crate::identifiers::{Class, Vendor};
+use crate::identifiers::{Class, Vendor, device_serial};
 use crate::kind::Kind;
 use crate::master_key::{DeviceKeySet, MasterArguments, purpose_name};
 use crate::output::{Output, Report, progress_bar, table, warning};
@@ -311,7 +311,7 @@ impl Provision {
             return read_devices(path, &defaults);
         };
         let serial =
-            plan::serial(serial.as_str()).map_err(|message| Error::usage(format!("--serial: {message}")))?;
+            device_serial(serial.as_str()).map_err(|message| Error::usage(format!("--serial: {message}")))?;
         Ok(vec![Planned {
             serial,
             class: class.ok_or(Error::Internal("a device without a class"))?,

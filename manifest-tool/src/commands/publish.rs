@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::describe::{ManifestView, kid};
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::output::{Output, Report, table};
 use crate::server::{HandedOut, ListInForce, Outcome, RootInForce, Server, ServerArguments};
 use crate::step::StepArguments;
@@ -171,7 +171,7 @@ impl Release {
                     return Err(Error::usage(format!("the image is in the envelope; omit {option}")));
                 }
                 (Some(file), None) => {
-                    let image = read(file, MAX_IMAGE_LEN)?;
+                    let image = read(file, MAX_PAYLOAD_LEN)?;
                     match_image(file, &image, &named)?;
                     image
                 }

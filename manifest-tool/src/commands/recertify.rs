@@ -11,6 +11,7 @@ use trust::author::read_unverified_credential;
 use super::sign::explain;
 use super::warn_of_time;
 use crate::describe::CredentialView;
+use crate::encryption::must_be_of_no_device;
 use crate::error::Error;
 use crate::files::{
     MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, must_differ, read, write_all,
@@ -74,6 +75,9 @@ impl Recertify {
             let out = self.output(path)?;
             must_differ(&out, &inputs)?;
             let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
+            if let Ok(inspection) = inspect(&envelope) {
+                must_be_of_no_device(path, &inspection)?;
+            }
             let renewed =
                 recertify(&envelope, &credential).map_err(|error| explain(path, &self.credential, error))?;
             made.push((out, renewed));

@@ -10,6 +10,7 @@ use trust::{CredentialClaims, Role};
 
 use super::{SigningKeyArguments, warn_of_time};
 use crate::describe::{ManifestView, kid};
+use crate::encryption::must_be_of_no_device;
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::output::{Output, Report, table};
@@ -117,9 +118,10 @@ impl<'p> Release<'p> {
 
     /// Signing does not change the manifest. Each device refuses a manifest that fails its dry run.
     fn manifest(&self) -> Result<ManifestView, Error> {
-        inspect(&self.envelope)
-            .and_then(|inspection| ManifestView::of_inspection(&inspection))
-            .map_err(|error| Error::refused_manifest(self.paths.0, error))
+        let refused = |error| Error::refused_manifest(self.paths.0, error);
+        let inspection = inspect(&self.envelope).map_err(refused)?;
+        must_be_of_no_device(self.paths.0, &inspection)?;
+        ManifestView::of_inspection(&inspection).map_err(refused)
     }
 
     /// What the key of the credential has to sign.

@@ -14,7 +14,7 @@ use crate::describe::{CredentialView, ManifestView, kid};
 use crate::error::Error;
 use crate::files::read;
 use crate::identifiers::{Class, Vendor, device_id};
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::output::{Output, Report, table};
 use crate::provisioned::{ProvisionedDevice, Taken};
 use crate::time::{Time, now};
@@ -162,7 +162,7 @@ impl Verify {
             }
         }
         let Some(path) = &self.image else { return Ok(checked) };
-        let image = read(path, MAX_IMAGE_LEN)?;
+        let image = read(path, MAX_PAYLOAD_LEN)?;
         let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
         check(path, &image, second.filter(|_| is_second).unwrap_or(first))?;
         Ok(Checked { any: true, slot: second.map(|_| u8::from(is_second)) })

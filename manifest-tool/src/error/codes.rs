@@ -148,10 +148,10 @@ impl Error {
             | Self::BackupOfAnotherKey { .. }
             | Self::RequestOld { .. }
             | Self::Release { .. }
-            | Self::Folder { .. }
             | Self::Image { .. }
             | Self::Member { .. }
             | Self::ImageMismatch { .. } => 5,
+            Self::Folder { fault, .. } => fault.exit_code(),
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
             Self::Refused { reason, .. } => reason.exit_code(),

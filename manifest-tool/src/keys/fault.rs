@@ -45,7 +45,9 @@ impl HolderError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Location(fault) => fault.hint(),
-            Self::VariableAbsent(_) => "Set the variable to the PEM of the private key.",
+            Self::VariableAbsent(_) => {
+                "Set the variable to the key: PEM of a private key, hexadecimal digits of a master key."
+            }
             Self::Token { fault, .. } => fault.hint(),
             Self::Agent { fault, .. } => fault.hint(),
             Self::Program { fault, .. } => fault.hint(),

@@ -195,6 +195,8 @@ fn somebody_has_to_read_it_and_each_device_once() {
     assert_eq!(code(&workshop, &master), "usage");
     let (found, message) = refused(&workshop, &format!("{master} --serial A-1 --serial A-2 --serial a-1"));
     assert!(found == "usage" && message.contains("a-1 is given twice"), "{message}");
+    let (found, message) = refused(&workshop, &format!("{master} --serial unprovisioned"));
+    assert!(found == "usage" && message.contains("devices without a block report it"), "{message}");
     assert_eq!(code(&workshop, ENCRYPT), "usage");
     assert_eq!(code(&workshop, &with("absent")), "file-read");
 }

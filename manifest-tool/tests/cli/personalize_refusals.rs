@@ -7,10 +7,10 @@ use trust::encryption::ContentAlgorithm;
 use trust::provisioning::ProvisioningBlock;
 
 use super::cuts::{SIGKILL, cut_everywhere};
-use super::encrypt::{ENCRYPT, secret};
+use super::encrypt::{ENCRYPT, MASTER, secret};
 use super::personalize::{PERSONALIZE, desk};
 use super::provision_both_keys::PLAIN;
-use super::workshop::{Workshop, split};
+use super::workshop::{Workshop, firmware, split};
 
 fn code(workshop: &Workshop, line: &str) -> String {
     workshop.refused(&split(line)).0
@@ -166,6 +166,65 @@ fn sym32_after_a_kill_nothing_else_goes_on() {
         }
     });
     assert!(refused > 5, "{refused}");
+}
+
+/// Each of two runs would find a folder without a content key.
+#[test]
+fn sym36_two_runs_at_once_do_not_make_two_content_keys() {
+    let workshop = desk();
+    std::fs::create_dir(workshop.path("out")).unwrap();
+    let other = trust::host::lock_folder(&workshop.path("out")).unwrap().unwrap();
+    assert_eq!(workshop.refused(&split(PERSONALIZE)), ("folder-in-use".into(), 3));
+    assert_eq!(std::fs::read_dir(workshop.path("out")).unwrap().count(), 0);
+    drop(other);
+    assert_eq!(workshop.ok(&split(PERSONALIZE))["made"], 3);
+}
+
+#[test]
+fn what_lies_in_the_place_of_the_folder_is_named() {
+    let workshop = desk();
+    workshop.write("out", b"text");
+    let (code, message) = refused(&workshop, PERSONALIZE);
+    assert!(code == "file-write" && message.contains("it is a file, not a folder"), "{message}");
+    assert_eq!(workshop.read("out"), b"text");
+}
+
+/// A MAC that made room for a signature, or a credential, would be of use to no device any more.
+#[test]
+fn sym37_what_the_key_of_a_device_authenticates_is_not_signed() {
+    let workshop = Workshop::with_release();
+    secret(&workshop, "master.key", &format!("{MASTER}\n"));
+    workshop.ok(&split(
+        "personalize unsigned.suit --image image.bin --master master.key --line one --serial A-1 --out-dir out",
+    ));
+    let envelope = workshop.read("out/A-1.suit");
+    for line in [
+        "sign out/A-1.suit --key release.pem --credential release.cwt --out signed.suit --force",
+        "sign out/A-1.suit --key release.cose --credential release.cwt --tbs-out tbs.bin",
+        "recertify out/A-1.suit --credential release.cwt --out again.suit",
+        "recertify signed.suit out/A-1.suit --credential release.cwt --out-dir again",
+    ] {
+        assert_eq!(workshop.refused(&split(line)), ("release-of-device".into(), 5), "{line}");
+        assert_eq!(workshop.read("out/A-1.suit"), envelope);
+    }
+}
+
+/// An encrypted image is longer than the longest image, by its tag.
+#[test]
+fn the_longest_image_is_read_back_when_it_is_encrypted() {
+    let workshop = desk();
+    let mut image = firmware();
+    image.resize(64 * 1024 * 1024, 0x5A);
+    workshop.write("firmware.bin", &image);
+    workshop.ok(&split(
+        "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 2 --version 2 --out unsigned.suit \
+         --image-out image.bin --force",
+    ));
+    workshop.ok(&split(PERSONALIZE));
+    assert_eq!(workshop.ok(&split(PERSONALIZE))["made"], 0);
+    let encrypted = workshop.ok(&split(PERSONALIZE))["ciphertext_files"][0].as_str().unwrap().to_owned();
+    let verify = format!("verify out/A-0001.suit --block batch/A-0001.block --image {encrypted}");
+    assert_eq!(workshop.ok(&split(&verify))["image_decrypted"], true);
 }
 
 /// Beside encrypt, which SYM24 is about: both keys of each device are compared before anything is written.

@@ -1,5 +1,5 @@
-//! The part of `cargo xtask prove` that every test run has: each operation of a life once, with a kind of fault that the
-//! seed chooses and a cut in the recovery; and the kinds that a loader before this one failed, each in a geometry and a
+//! The part of `cargo xtask prove` that every test run has: every third operation of a life once, with a kind of fault that the
+//! seed chooses and a cut in the recovery (each of them in `cargo xtask test --long`); and the kinds that a loader before this one failed, each in a geometry and a
 //! step where it did. A case of its own has a number, which moves with the loader, and is blind soon.
 
 use std::sync::atomic::AtomicBool;
@@ -13,7 +13,7 @@ use prove::life::Step;
 fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
     let steps = Step::ALL.to_vec();
     let selection =
-        Selection { kinds: Kind::ALL.to_vec(), steps, seed: 1, brief: true, every: 1, names_excused: false };
+        Selection { kinds: Kind::ALL.to_vec(), steps, seed: 1, brief: true, every: 3, names_excused: false };
     let mut summary = Summary::default();
     for (name, make) in geometries::ALL {
         run(make(name).as_ref(), &selection, &AtomicBool::new(false), &mut summary);
@@ -23,7 +23,7 @@ fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
         println!("{}: cargo xtask prove --replay {}", failing.what, failing.case);
     }
     assert!(summary.is_good(), "{summary}: {:?}", summary.failures);
-    assert!(summary.cases > 10_000, "{summary}");
+    assert!(summary.cases > 9_000, "{summary}");
 }
 
 /// Runs every case of one kind in these steps of one geometry, or every so manyth of them.

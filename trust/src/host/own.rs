@@ -1,6 +1,6 @@
 //! Files that are a program's own: it may run as root, and somebody else may have been in its folder.
 
-use std::fs::{File, FileType, Metadata};
+use std::fs::{File, FileType, Metadata, TryLockError};
 use std::io;
 use std::path::Path;
 
@@ -26,6 +26,39 @@ pub fn open_own(path: &Path) -> io::Result<File> {
     let file = options.open(path)?;
     check_own_file(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Keeps other programs out of what a file stands for, which [`open_own`] opens or makes, until it is closed. `None`: another
+/// one has it. Where a file system knows no locks, as those of some sticks, nobody is kept out.
+///
+/// # Errors
+/// Those of [`open_own`]; what the system said.
+pub fn lock_own(path: &Path) -> io::Result<Option<File>> {
+    lock(open_own(path)?)
+}
+
+/// The same of a folder, in which nothing is left.
+///
+/// # Errors
+/// What the system said.
+#[cfg(unix)]
+pub fn lock_folder(path: &Path) -> io::Result<Option<File>> {
+    match lock(File::open(path)?) {
+        // A server of files that locks only what is open to be written.
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::EBADF as i32) => {
+            File::open(path).map(Some)
+        }
+        result => result,
+    }
+}
+
+fn lock(file: File) -> io::Result<Option<File>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(Some(file)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// A file or folder belongs to another user, who can change it at any time.
@@ -117,6 +150,20 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, b"part").unwrap();
         assert_eq!(open_own(&path).unwrap().metadata().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn a_file_is_locked_until_it_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".lock");
+        let first = lock_own(&path).unwrap();
+        assert!(first.is_some() && lock_own(&path).unwrap().is_none());
+        drop(first);
+        assert!(lock_own(&path).unwrap().is_some());
+        let first = lock_folder(folder.path()).unwrap();
+        assert!(first.is_some() && lock_folder(folder.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock_folder(folder.path()).unwrap().is_some());
     }
 
     #[test]

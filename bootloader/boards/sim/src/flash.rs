@@ -29,7 +29,12 @@ impl FlashFile {
     /// Opens or creates it; an empty one becomes a new chip. What cannot be a flash is refused before anything is
     /// changed. The lock ends with the process.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        // Keys of the device may lie in it.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::other("another device uses it"),
             TryLockError::Error(error) => error,

@@ -9,14 +9,13 @@ use device_lists::{Lines, beginning, what_is_wrong};
 use ledger::MAX_DEVICES;
 use serde::Deserialize;
 use trust::host::Serial;
-use trust::provisioning::UNPROVISIONED_SERIAL;
 use trust::{Kid, MAX_MINIMUM_SEQUENCE, PublicKey};
 use uuid::Uuid;
 
 use super::node_address;
 use crate::error::Error;
 use crate::files::read;
-use crate::identifiers::Class;
+use crate::identifiers::{Class, device_serial};
 use crate::public_key;
 
 /// Longest CSV file of devices, bytes.
@@ -141,7 +140,7 @@ pub(super) fn read_devices(path: &Path, defaults: &Defaults) -> Result<Vec<Plann
 impl Row {
     fn plan(&self, key: Option<(PublicKey, PathBuf)>, defaults: &Defaults) -> Result<Planned, LineFault> {
         let value = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let serial = serial(&self.serial).map_err(LineFault::Value)?;
+        let serial = device_serial(&self.serial).map_err(LineFault::Value)?;
         let class = match value(&self.class) {
             Some(class) => {
                 let class = Class::from_str(&class).map_err(|error| LineFault::Value(error.to_string()))?;
@@ -170,15 +169,6 @@ impl Row {
             key_path: key.map(|(_, path)| path),
         })
     }
-}
-
-/// A serial that a device may have.
-pub(super) fn serial(text: &str) -> Result<Serial, String> {
-    let serial = Serial::from_str(text).map_err(|error| error.to_string())?;
-    if serial.as_str() == UNPROVISIONED_SERIAL {
-        return Err(format!("{UNPROVISIONED_SERIAL} is no serial: devices without a block report it"));
-    }
-    Ok(serial)
 }
 
 /// What one device only may have, with the line of each.
