@@ -121,6 +121,7 @@ const fn decided(reason: Reason) -> Nrc {
         | Reason::ContentTag
         | Reason::DeviceKeyUnknown
         | Reason::MacInvalid
+        | Reason::ReportNonce
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid

@@ -28,7 +28,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "tree", run: manifest::tree, seeds: manifest::tree_seeds },
@@ -36,6 +36,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "chain", run: records::chain, seeds: records::chain_seeds },
     Target { name: "encryption", run: secrets::encryption, seeds: secrets::encryption_seeds },
     Target { name: "mac", run: secrets::mac, seeds: secrets::mac_seeds },
+    Target { name: "report", run: secrets::report, seeds: secrets::report_seeds },
     Target { name: "isotp", run: wire::isotp, seeds: wire::isotp_seeds },
     Target { name: "slcan", run: wire::slcan, seeds: wire::slcan_seeds },
     Target { name: "session", run: device::session, seeds: device::session_seeds },

@@ -1,11 +1,15 @@
 //! What a device reads with a key that its maker has too. Nothing that was not made with the key is taken, and what is read
 //! is read by another reader as well.
 
+use ciborium::cbor;
+use suit_manifest::Reason;
+use suit_manifest::author::{ReportTree, open_report, show_report};
+use suit_manifest::report::{MAX_REPORT_LEN, Measured, Outcome, Place, Progress, Report, ReportNonce};
 use trust::aes::Key128;
 use trust::author::{Recipient, encrypt_with, mac0};
-use trust::cbor::Span;
+use trust::cbor::{Span, Writer};
 use trust::encryption::{ContentAlgorithm, EncryptionInfo, MAX_RECIPIENTS};
-use trust::{ErrorKind, verify_mac0};
+use trust::{ATTACHED_MAC0_ROOM, ErrorKind, Kid, verify_mac0, write_attached_mac0};
 
 const KID: &[u8] = b"kid-of-8";
 const PAYLOAD: [u8; 36] = [0x82; 36];
@@ -56,4 +60,55 @@ pub(crate) fn mac_seeds() -> Vec<Vec<u8>> {
         mac0(b"another payload", KID, &MAC_KEY).unwrap(),
         mac0(&PAYLOAD, b"another", &MAC_KEY).unwrap(),
     ]
+}
+
+/// A SUIT report, which is put into the container of a device; as it is, the bytes are no container of it.
+pub(crate) fn report(data: &[u8]) -> bool {
+    assert!(open_report(data, &Kid(*b"kid-of-8"), &[8; 32], None).is_err(), "nobody made it with this key");
+    let _shown = show_report(data).map(|(_, tree)| tree.outline());
+    let Ok(tree) = ReportTree::read(Span { bytes: data, base: 0 }) else { return false };
+    assert!(ciborium::from_reader::<ciborium::Value, _>(data).is_ok(), "another reader reads it too");
+    assert!(!tree.summary().is_empty() && !tree.outline().parts.is_empty());
+    let mut buffer = vec![0; data.len() + ATTACHED_MAC0_ROOM];
+    let mut writer = Writer::new(&mut buffer);
+    write_attached_mac0(&mut writer, data, &Kid(*b"kid-of-8"), &MAC_KEY);
+    let container = writer.finish().expect("there is room");
+    match open_report(container, &Kid(*b"kid-of-8"), &MAC_KEY, tree.nonce) {
+        Ok(opened) => assert_eq!(opened.summary(), tree.summary()),
+        Err(error) => assert!(data.len() > 16_000, "{error}"),
+    }
+    true
+}
+
+pub(crate) fn report_seeds() -> Vec<Vec<u8>> {
+    let place = Place { section: 20, offset: 12, component: 1 };
+    let vendor = &[0xA1; 16];
+    let reason = Reason::VendorMismatch;
+    let outcomes = [
+        Outcome::Success,
+        Outcome::Underway(Progress::Pending),
+        Outcome::Refused { reason, place, measured: Measured::Vendor(vendor) },
+    ];
+    let nonce = ReportNonce::of(b"a nonce!").expect("it is long enough");
+    let made = outcomes.map(|outcome| {
+        let report = Report { manifest_digest: &[0xD1; 32], nonce, outcome };
+        report.encode(&mut [0; MAX_REPORT_LEN]).expect("there is room").to_vec()
+    });
+    // Everything that another device may report.
+    let bytes = |bytes: &[u8]| ciborium::Value::Bytes(bytes.to_vec());
+    let record = cbor!([[1, 0], 20, 300, 2, { 14 => 70_000 }, "more"]).unwrap();
+    let system = cbor!({ 0 => [bytes(b"app")], 2 => bytes(vendor) }).unwrap();
+    let capabilities = cbor!({
+        1 => [[bytes(b"app")], [bytes(b"files"), true]], 2 => [1, 2], 3 => [1], 4 => [5, (-3)], 10 => [1],
+        300 => "later", [3, 3, 1] => [3]
+    })
+    .unwrap();
+    let whole = cbor!({
+        2 => bytes(b"n"), 3 => [record, system], 4 => { 5 => (-4), 6 => record, 7 => 77 }, 8 => capabilities,
+        99 => ["https://example.com/m", [(-16), bytes(&[9; 32])]], 1000 => false
+    })
+    .unwrap();
+    let mut encoded = Vec::new();
+    ciborium::into_writer(&whole, &mut encoded).unwrap();
+    made.into_iter().chain([encoded]).collect()
 }

@@ -12,6 +12,7 @@ mod inspect;
 mod items;
 mod members;
 mod outline;
+mod report;
 mod sequences;
 pub mod tree;
 
@@ -34,6 +35,10 @@ pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, integrate, sever, take_apart, take_out};
 pub use outline::{Outline, outline};
+pub use report::{
+    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportResult, ReportTree,
+    SystemProperties, open_report, show_report,
+};
 pub use sequences::{Command, Parameter, Sequences, compose};
 
 /// Longest other text, bytes.

@@ -3,7 +3,7 @@
 //! Heap-free and `no_std`; nothing here touches a clock, a socket, a file or flash. [`Envelope::parse`] reads the
 //! outer structure only. [`Envelope::authenticate`] verifies the signature, then the whole structure, and returns the
 //! token [`Authenticated`]. A [`Walk`] runs the command sequences over a [`Platform`] and stops where it needs bytes.
-//! What of SUIT is taken is a type, a [`profile`]. docs/suit-support.md lists the supported part of SUIT.
+//! What of SUIT is taken is a type, a [`profile`]. What became of it is a [`report`]. docs/suit-support.md lists the supported part of SUIT.
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
@@ -38,6 +38,7 @@ mod parameter;
 mod processor;
 pub mod profile;
 pub mod reason;
+pub mod report;
 mod source;
 mod span;
 mod structure;

@@ -150,6 +150,9 @@ reasons! {
     0x0121 MacInvalid "mac-invalid" 4 5
         "The MAC does not hold: the data was changed, or another key made it."
         "Export the file from its source, or make it again.";
+    0x0122 ReportNonce "report-nonce" 4 5
+        "The report does not answer this question: its nonce is another one."
+        "Ask the device again; an old answer may have been played.";
 
     0x0201 ManifestMalformed "manifest-malformed" 1 5
         "The envelope or manifest is malformed."

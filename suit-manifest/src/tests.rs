@@ -12,6 +12,7 @@ mod oracle;
 mod own_key;
 mod processor;
 mod published;
+mod report;
 mod requirements;
 mod second_opinions;
 mod support;

@@ -1,6 +1,6 @@
 //! The numbers and names of SUIT, one table each: draft-ietf-suit-manifest-37, and what
-//! draft-ietf-suit-trust-domains-12, draft-ietf-suit-update-management-16 and
-//! draft-ietf-suit-firmware-encryption-26 add to it. Each row names the section that says what the element means.
+//! draft-ietf-suit-trust-domains-12, draft-ietf-suit-update-management-16,
+//! draft-ietf-suit-firmware-encryption-26 and draft-ietf-suit-report-18 add to it. Each row names the section that says what the element means.
 //! The decoder and the processor take their numbers from here, and what people read takes its names.
 //!
 //! Names and rules are reached by functions that a device never calls, so that the linker drops them there.
@@ -16,6 +16,8 @@ pub enum Document {
     UpdateManagement,
     /// draft-ietf-suit-firmware-encryption-26
     FirmwareEncryption,
+    /// draft-ietf-suit-report-18
+    Report,
     /// docs/records.md of this project
     Records,
     /// RFC 8949
@@ -31,6 +33,7 @@ impl Document {
             Self::TrustDomains => "suit-trust-domains-12",
             Self::UpdateManagement => "suit-update-management-16",
             Self::FirmwareEncryption => "suit-firmware-encryption-26",
+            Self::Report => "suit-report-18",
             Self::Records => "docs/records.md",
             Self::Cbor => "RFC 8949",
         }
@@ -392,6 +395,93 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// Elements of SUIT_Report.
+    ReportElement {
+        NONCE Nonce = 2 "nonce" Report "4";
+        RECORDS Records = 3 "records" Report "4.1";
+        RESULT Result = 4 "result" Report "4.2";
+        CAPABILITY_REPORT CapabilityReport = 8 "capability-report" Report "6";
+        REFERENCE Reference = 99 "reference" Report "4";
+    }
+}
+
+vocabulary! {
+    /// Elements of the result of a SUIT_Report that is not `true`.
+    ReportResultElement {
+        CODE Code = 5 "result-code" Report "4.2";
+        RECORD Record = 6 "result-record" Report "4.2";
+        REASON Reason = 7 "result-reason" Report "4.2";
+    }
+}
+
+vocabulary! {
+    /// SUIT_Report_Reasons.
+    ReportReason {
+        OK Ok = 0 "ok" Report "4.2";
+        CBOR_PARSE CborParse = 1 "cbor-parse" Report "4.2";
+        COSE_UNSUPPORTED CoseUnsupported = 2 "cose-unsupported" Report "4.2";
+        ALG_UNSUPPORTED AlgUnsupported = 3 "alg-unsupported" Report "4.2";
+        UNAUTHORISED Unauthorised = 4 "unauthorised" Report "4.2";
+        COMMAND_UNSUPPORTED CommandUnsupported = 5 "command-unsupported" Report "4.2";
+        COMPONENT_UNSUPPORTED ComponentUnsupported = 6 "component-unsupported" Report "4.2";
+        COMPONENT_UNAUTHORISED ComponentUnauthorised = 7 "component-unauthorised" Report "4.2";
+        PARAMETER_UNSUPPORTED ParameterUnsupported = 8 "parameter-unsupported" Report "4.2";
+        SEVERING_UNSUPPORTED SeveringUnsupported = 9 "severing-unsupported" Report "4.2";
+        CONDITION_FAILED ConditionFailed = 10 "condition-failed" Report "4.2";
+        OPERATION_FAILED OperationFailed = 11 "operation-failed" Report "4.2";
+        INVOKE_PENDING InvokePending = 12 "invoke-pending" Report "4.2";
+    }
+}
+
+impl ReportReason {
+    /// One sentence on what happened, with a full stop.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Ok => "Nothing has failed.",
+            Self::CborParse => "The device could not parse what it received.",
+            Self::CoseUnsupported => {
+                "The device does not support the structure or a header of the authentication."
+            }
+            Self::AlgUnsupported => "The device does not support an algorithm.",
+            Self::Unauthorised => "The signature or MAC does not hold, or its maker may not do this.",
+            Self::CommandUnsupported => "The device does not support a command.",
+            Self::ComponentUnsupported => "The device does not have a component.",
+            Self::ComponentUnauthorised => "The signer may not name a component.",
+            Self::ParameterUnsupported => "The device does not support a parameter.",
+            Self::SeveringUnsupported => "The device does not support what was severed.",
+            Self::ConditionFailed => "A condition of the manifest failed.",
+            Self::OperationFailed => "An operation failed.",
+            Self::InvokePending => "The image is about to run; whether it works is not known yet.",
+        }
+    }
+}
+
+vocabulary! {
+    /// Elements of SUIT_Capability_Report.
+    CapabilityElement {
+        COMPONENTS Components = 1 "component-capabilities" Report "6";
+        COMMANDS Commands = 2 "command-capabilities" Report "6";
+        PARAMETERS Parameters = 3 "parameters-capabilities" Report "6";
+        CRYPT_ALGO CryptAlgo = 4 "crypt-algo-capabilities" Report "6";
+        ENVELOPE Envelope = 5 "envelope-capabilities" Report "6";
+        MANIFEST Manifest = 6 "manifest-capabilities" Report "6";
+        COMMON Common = 7 "common-capabilities" Report "6";
+        TEXT Text = 8 "text-capabilities" Report "6";
+        TEXT_COMPONENT TextComponent = 9 "text-component-capabilities" Report "6";
+        DEPENDENCY Dependency = 10 "dependency-capabilities" Report "6";
+    }
+}
+
+impl CapabilityElement {
+    /// Whether a capability report has to have it.
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        matches!(self, Self::Components | Self::Commands | Self::Parameters | Self::CryptAlgo)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -424,6 +514,12 @@ mod tests {
         assert_eq!(numbers(Comparison::ALL, Comparison::number), [1, 2, 3, 4, 5]);
         assert_eq!(numbers(WaitEventKey::ALL, WaitEventKey::number), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(numbers(MetadataElement::ALL, MetadataElement::number), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(numbers(ReportElement::ALL, ReportElement::number), [2, 3, 4, 8, 99]);
+        assert_eq!(numbers(ReportResultElement::ALL, ReportResultElement::number), [5, 6, 7]);
+        let reasons: Vec<i64> = (0..=12).collect();
+        assert_eq!(numbers(ReportReason::ALL, ReportReason::number), reasons);
+        let capabilities: Vec<i64> = (1..=10).collect();
+        assert_eq!(numbers(CapabilityElement::ALL, CapabilityElement::number), capabilities);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Strict reading of deterministically encoded CBOR (RFC 8949 section 4.2.1).
+//! Strict reading of deterministically encoded CBOR (RFC 8949 section 4.2.1), and [writing](Writer) it.
 //!
 //! Refused: indefinite lengths, integers and lengths that are not in their shortest form, unsorted or duplicate
 //! map keys, floats, trailing bytes ([`Reader::finish`]). Every item is borrowed from the input.
@@ -22,6 +22,7 @@ mod head;
 mod item;
 mod uint;
 mod utf8;
+mod writer;
 
 use crate::error::{Error, ErrorKind};
 
@@ -30,6 +31,7 @@ pub use head::Major;
 use head::read_head;
 pub use uint::Uint;
 pub use utf8::Utf8;
+pub use writer::Writer;
 
 /// Deepest nesting of arrays, maps and tags that [`Reader::skip`] walks. Our own formats need 4.
 pub const MAX_DEPTH: u8 = 8;

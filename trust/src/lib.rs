@@ -71,7 +71,10 @@ pub use error::{Error, ErrorKind};
 pub use key::{COSE_KEY_LEN, Commitment, KID_LEN, Kid, PublicKey, sha256};
 #[cfg(feature = "host")]
 pub use ledger_head::{LedgerHead, MAX_LEDGER_ENTRIES};
-pub use mac0::{DeviceAuthority, MAX_MAC0_LEN, claimed_device_key, verify_mac0};
+pub use mac0::{
+    ATTACHED_MAC0_ROOM, DeviceAuthority, MAX_ATTACHED_MAC0_LEN, MAX_MAC0_LEN, claimed_device_key,
+    read_attached_mac0, verify_attached_mac0, verify_mac0, write_attached_mac0,
+};
 pub use record::{MAX_CREDENTIAL_LEN, MAX_NAME_LEN};
 pub use revocation::{
     MAX_LIST_SEQUENCE, MAX_MINIMUM_SEQUENCE, MAX_MINIMUM_SEQUENCES, MAX_REVOCATION_LIST_LEN, MAX_REVOKED,

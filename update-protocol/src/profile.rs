@@ -34,6 +34,8 @@ pub mod did {
 pub mod rid {
     /// Forgets an install in progress or a pending one; the active image stays.
     pub const ABANDON_INSTALL: u16 = 0xF001;
+    /// Answers a report about the last attempt to install, with the option record as its nonce; what is in it is opaque here.
+    pub const MAKE_REPORT: u16 = 0xF002;
     /// Reads back the spare slot and matches its digest again; answers one status byte.
     pub const CHECK_PROGRAMMING_DEPENDENCIES: u16 = 0xFF01;
 }

@@ -8,6 +8,7 @@ mod commands;
 
 use trust::cbor::{Major, Span};
 
+pub(super) use self::commands::read_parameter_entries;
 use self::commands::read_sequence;
 pub use self::commands::{ArgumentTree, CommandTree, IndexTree, ParameterTree};
 
@@ -523,7 +524,7 @@ fn read_member<'a>(
     Member::Severed(digest, outside.map(|outside| outside.content))
 }
 
-fn read_identifier<'a>(source: &mut Source<'a>) -> Identifier<'a> {
+pub(super) fn read_identifier<'a>(source: &mut Source<'a>) -> Identifier<'a> {
     let mut segments = source.array();
     let mut identifier = Vec::new();
     while segments.next(source) {

@@ -35,6 +35,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x011f, "content-tag", 11, 5),
     (0x0120, "device-key-unknown", 4, 5),
     (0x0121, "mac-invalid", 4, 5),
+    (0x0122, "report-nonce", 4, 5),
     (0x0201, "manifest-malformed", 1, 5),
     (0x0202, "envelope-too-large", 1, 5),
     (0x0203, "envelope-member-unknown", 4, 5),

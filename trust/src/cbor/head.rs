@@ -39,6 +39,11 @@ impl Major {
             _ => Self::Simple,
         }
     }
+
+    /// The upper three bits of an initial byte.
+    pub(super) const fn initial(self) -> u8 {
+        (self as u8) << 5
+    }
 }
 
 /// Reads the head at the start of `bytes`, whose argument must be definite and in its shortest form; and what follows it.

@@ -117,6 +117,7 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         R::MacInvalid => {
             "Get the file again from the manufacturer, for this device; this one was changed, or made with another key."
         }
+        R::ReportNonce => "Ask the device again: an old answer of it was played, or another device answered.",
         R::CoseUnsupported => {
             "Check that the file is for this kind of device. A release that is signed needs --anchor; one that only its device can \
              verify goes without."

@@ -1,8 +1,9 @@
 //! Names of numbers for people: those of SUIT come from [`crate::vocabulary`], those of COSE (RFC 9052, RFC 9053) stand here.
 
 use crate::vocabulary::{
-    CommandCode, Comparison, ComponentText, EnvelopeElement, ManifestElement, ManifestText, MetadataElement,
-    ParameterKey, WaitEventKey,
+    CapabilityElement, CommandCode, CommonElement, Comparison, ComponentText, EnvelopeElement,
+    ManifestElement, ManifestText, MetadataElement, ParameterKey, ReportElement, ReportReason,
+    ReportResultElement, WaitEventKey,
 };
 
 macro_rules! named {
@@ -27,6 +28,7 @@ fn unnamed(number: i128) -> String {
 named! {
     envelope EnvelopeElement
     manifest ManifestElement
+    common CommonElement
     command CommandCode
     parameter ParameterKey
     manifest_text ManifestText
@@ -34,6 +36,10 @@ named! {
     wait_event WaitEventKey
     metadata MetadataElement
     comparison Comparison
+    report ReportElement
+    report_result ReportResultElement
+    report_reason ReportReason
+    capability CapabilityElement
 }
 
 macro_rules! table {

@@ -1,6 +1,6 @@
 //! The command sequences of a manifest (draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10) as named types.
 
-use trust::cbor::{Major, Span};
+use trust::cbor::{Major, MapCursor, Span};
 
 use crate::argument::ParameterValue;
 use crate::error::{Error, ErrorKind};
@@ -192,20 +192,28 @@ fn read_index(source: &mut Source<'_>) -> IndexTree {
 
 /// `{+ SUIT_Parameters}` (section 8.4.8)
 fn read_parameters<'a>(source: &mut Source<'a>, shared: bool) -> Vec<ParameterTree<'a>> {
-    let mut parameters = Vec::new();
     let mut entries = parameter_map(source);
+    let parameters = read_parameter_entries(source, &mut entries);
+    // Section 8.4.8.16: nothing custom is shared, so that it belongs to one vendor and class.
+    if let Some(custom) = parameters.iter().find(|parameter| shared && parameter.key < 0) {
+        source.refuse_as(ErrorKind::ParameterUnsupported, custom.position);
+    }
+    parameters
+}
+
+/// SUIT_Parameters, from an entry of a map to its end.
+pub(in super::super) fn read_parameter_entries<'a>(
+    source: &mut Source<'a>,
+    entries: &mut MapCursor<'a>,
+) -> Vec<ParameterTree<'a>> {
+    let mut parameters = Vec::new();
     loop {
         let position = source.position();
         if !entries.next(source) {
-            break;
+            return parameters;
         }
         let key = source.int();
-        // Section 8.4.8.16: nothing custom is shared, so that it belongs to one vendor and class.
-        if shared && key < 0 {
-            source.refuse_as(ErrorKind::ParameterUnsupported, position);
-        }
         let value = ParameterValue::read(i32::try_from(key).unwrap_or(i32::MAX), source);
         parameters.push(ParameterTree { position, key, value });
     }
-    parameters
 }

@@ -51,6 +51,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::ContentTag
         | Reason::DeviceKeyUnknown
         | Reason::MacInvalid
+        | Reason::ReportNonce
         | Reason::SequenceAboveCeiling
         | Reason::CredentialExpired
         | Reason::CredentialNotYetValid
