@@ -14,6 +14,7 @@ use crate::layout::{Layout, Region, Slot};
 use crate::loader::{Buffers, Loader};
 use crate::mailbox::{Listening, MAILBOX_LEN, ResetCause, Wake};
 use crate::receive::Receives;
+use crate::reporting::Reports;
 use crate::revocation::ListBuffer;
 use crate::session::{self, Description, MAX_ANSWER_LEN, MAX_REQUEST_LEN, Session};
 use crate::token::Entry;
@@ -33,6 +34,9 @@ pub trait Board: Drivers {
     /// On whose word it installs: that of the maker's [`Roots`](crate::authority::Roots), or of the device's own key
     /// ([`OwnKey`](crate::authority::OwnKey)).
     type Authority: Authenticates;
+    /// Whether it [reports](crate::reporting) what became of its last attempt to install:
+    /// [`Silent`](crate::reporting::Silent), or [`Authenticated`](crate::reporting::Authenticated) by the key of its device.
+    type Reports: Reports;
 
     /// Version of the loader, ASCII.
     const LOADER_VERSION: &'static str;
@@ -108,6 +112,7 @@ struct Known<B>(PhantomData<B>);
 impl<B: Board> HasLayout for Known<B> {
     type Profile = B::Profile;
     type Authority = B::Authority;
+    type Reports = B::Reports;
 
     fn layout(&self) -> &Layout {
         const { &B::LAYOUT }

@@ -46,6 +46,10 @@ pub trait HasLayout {
     #[cfg(feature = "loader")]
     type Authority: crate::authority::Authenticates;
 
+    /// Whether it reports.
+    #[cfg(feature = "loader")]
+    type Reports: crate::reporting::Reports;
+
     /// The layout.
     fn layout(&self) -> &Layout;
 }
@@ -55,6 +59,8 @@ impl HasLayout for Layout {
     type Profile = suit_manifest::profile::Loader;
     #[cfg(feature = "loader")]
     type Authority = crate::authority::Roots;
+    #[cfg(feature = "loader")]
+    type Reports = crate::reporting::Silent;
 
     fn layout(&self) -> &Layout {
         self

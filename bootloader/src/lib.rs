@@ -47,6 +47,8 @@ pub mod receive;
 pub mod refusal;
 mod report;
 #[cfg(feature = "loader")]
+pub mod reporting;
+#[cfg(feature = "loader")]
 mod revocation;
 #[cfg(feature = "loader")]
 pub mod session;

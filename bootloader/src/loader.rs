@@ -1,6 +1,8 @@
 //! The loader: flash, journal, identity and the buffers that a board lends, and the steps that a bus session takes
 //! with them. The boot rules are in `decide.rs`; nothing here knows of a bus.
 
+mod reporting;
+
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use suit_manifest::profile::Installs as _;

@@ -12,7 +12,7 @@ use crate::flash::{Flash, HasLayout};
 use crate::layout::PROVISIONING_BLOCK_LEN_MAX;
 use crate::stored::{self, DEVICE, Kind};
 #[cfg(feature = "loader")]
-use crate::{anchor, authority::Authenticates as _, refusal::Refusal};
+use crate::{anchor, authority::Authenticates as _, refusal::Refusal, reporting::Reports as _};
 pub use trust::provisioning::Identity;
 #[cfg(feature = "loader")]
 pub use trust::provisioning::ProvisioningBlock;
@@ -41,7 +41,7 @@ fn read<F: NorFlash, L: HasLayout, T>(
 /// Whether blocks of such a loader have keys.
 #[cfg(feature = "loader")]
 const fn takes_keys<L: HasLayout>() -> bool {
-    L::Profile::DECRYPTS || !L::Authority::HAS_ANCHORS
+    L::Profile::DECRYPTS || !L::Authority::HAS_ANCHORS || L::Reports::REPORTS
 }
 
 /// Reads a block, without its keys.

@@ -1,6 +1,8 @@
 //! The loader on the bus (docs/can-protocol.md): turns the requests of a tester into steps of the loader, and its
 //! refusals into NRCs. All knowledge of UDS is here.
 
+mod reporting;
+
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
 use suit_manifest::profile::Installs as _;
@@ -23,6 +25,7 @@ use crate::loader::Loader;
 use crate::mailbox::{LISTEN_MS, Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
+use crate::reporting::Reports;
 use crate::state::{DomainNumbers, Status};
 use crate::tag::FactoryTag;
 use crate::token::Entry;
@@ -95,6 +98,8 @@ pub struct Session<'b, F, L: HasLayout = Layout> {
     listen_ms: u32,
     /// It listens before a reset that may help.
     is_retry: bool,
+    /// The last attempt to install, if it was refused since the loader started.
+    refused: <L::Reports as Reports>::Kept,
 }
 
 /// Whether a fault may be gone after a reset: reads and programs failed, which a supply that sags or a flash device that
@@ -117,6 +122,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
             refusal: None,
             listen_ms: 0,
             is_retry: false,
+            refused: L::Reports::NOTHING,
         }
     }
 
@@ -133,6 +139,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         let stays = |refusal| Decision { runs: false, refusal: Some(refusal), listen_ms: 0 };
         let Decision { runs, refusal, listen_ms } = decided.unwrap_or_else(stays);
         (self.refusal, self.listen_ms) = (refusal, listen_ms);
+        self.note_boot();
         if runs {
             return self.standby.take();
         }
@@ -321,6 +328,9 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
         self.refusal = None;
         let checked = self.check_open(Object::at(download.address), download.size);
+        if L::Reports::REPORTS {
+            self.note_open(Object::at(download.address), checked.err());
+        }
         let object = self.tell(checked)?;
         self.open = Some(Open { object, size: download.size });
         Ok(())
@@ -334,13 +344,16 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
             _ if self.loader.receive(offset, data) => Ok(()),
             _ => Err(Reason::ImageOverrun.into()),
         };
+        self.note_write(open.object, written.err());
         self.tell(written)
     }
 
     #[inline(never)]
     fn finish_object(&mut self) -> Result<(), Nrc> {
         let open = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let attempted = self.attempted();
         let finished = self.finish(open);
+        self.note_finish(open, attempted, finished.err());
         self.tell(finished)
     }
 
@@ -352,14 +365,19 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
 
     #[inline(never)]
     fn run_routine(&mut self, routine: u16, option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if L::Reports::REPORTS && routine == rid::MAKE_REPORT {
+            return self.make_report(option, answer);
+        }
         if !option.is_empty() {
             return Err(Nrc::INCORRECT_LENGTH);
         }
         match routine {
             rid::ABANDON_INSTALL => {
+                let attempted = self.attempted();
                 let abandoned = self.loader.abandon();
                 if self.tell(abandoned)? {
                     self.refusal = Some(Reason::InstallAbandoned.into());
+                    self.note(attempted, Reason::InstallAbandoned.into());
                 }
                 answer.append(&[0])
             }
@@ -371,6 +389,7 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
                     None => DependencyStatus::NothingInstalled,
                     Some(Err(refusal)) => {
                         self.refusal = Some(refusal);
+                        self.note(self.attempted(), refusal);
                         DependencyStatus::NoMatch
                     }
                 };

@@ -160,6 +160,25 @@ impl<'a, P: Profile> ManifestOf<'a, P> {
         }
     }
 
+    /// The command sequence that holds this byte of the envelope, by its number in a record of a [report](crate::report), and
+    /// which byte of it that is.
+    #[must_use]
+    pub fn place_of(&self, position: u32) -> Option<(i32, u32)> {
+        let Severable { payload_fetch, install, .. } = self.severable;
+        let sequences = [
+            (crate::report::SHARED_SECTION, Some(self.shared)),
+            (VALIDATE, self.validate),
+            (INVOKE, self.invoke),
+            (PAYLOAD_FETCH, payload_fetch.here()),
+            (INSTALL, install.here()),
+        ];
+        sequences.into_iter().find_map(|(number, sequence)| {
+            let Span { bytes, base } = sequence?;
+            let offset = position.checked_sub(base)?;
+            usize::try_from(offset).is_ok_and(|at| at < bytes.len()).then_some((number, offset))
+        })
+    }
+
     /// The text, or `None` when there is none or it has been severed away.
     ///
     /// # Errors

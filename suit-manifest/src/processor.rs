@@ -121,6 +121,12 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         self.images_held = [false; MAX_COMPONENTS];
     }
 
+    /// The component for which the present command runs; 0 between sequences.
+    pub(crate) fn component(&self) -> u32 {
+        let frame = self.depth.checked_sub(1).and_then(|top| self.frames.get(top));
+        frame.and_then(Option::as_ref).map_or(0, Frame::component)
+    }
+
     pub(crate) fn contents(&self) -> Contents<'a> {
         self.contents
     }

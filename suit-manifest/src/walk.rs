@@ -90,6 +90,15 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
         Ok((image, walk.decryption))
     }
 
+    /// The component for which the last command of a [rehearsal](Walk::rehearse) ran, refused or not: for a report.
+    #[inline(never)]
+    pub fn refused_for(manifest: &'m ManifestOf<'a, P>, platform: &mut dyn Platform) -> u32 {
+        let mut walk = Self::over(manifest, Section::PayloadFetch, Contents::Empty);
+        // To the fetch, and to the end.
+        let _ = walk.run(platform).and_then(|_| walk.run(platform));
+        walk.processor.component()
+    }
+
     #[inline(never)]
     fn over(manifest: &'m ManifestOf<'a, P>, section: Section, contents: Contents<'a>) -> Self {
         let processor = ProcessorOf::over(manifest, section, contents);

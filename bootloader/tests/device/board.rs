@@ -10,6 +10,7 @@ use bootloader::flash::{Supplied, SuppliedError};
 use bootloader::layout::{Area, Layout, Region, Regions, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::receive::Plain;
+use bootloader::reporting::Silent;
 use device_harness::device::DeviceOf;
 use device_harness::factory::Factory;
 use device_harness::part::{BASE, RAM};
@@ -90,6 +91,7 @@ impl Board for Bench {
     type Flash = Chip;
     type Profile = Plain;
     type Authority = Roots;
+    type Reports = Silent;
 
     const LOADER_VERSION: &'static str = "1.2.3";
     const LAYOUT: Layout = LAYOUT;

@@ -12,6 +12,7 @@ mod outage;
 mod own_key;
 mod provisioning;
 mod remap;
+mod report;
 mod revocation;
 mod session;
 mod succession;

@@ -10,6 +10,7 @@ use bootloader::layout::{
     self, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region, Regions,
     STORED_HALF_LEN,
 };
+use bootloader::reporting::Authenticated;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 use flash_model::{Chip, Medium, ModelError, Nor};
 use suit_manifest::profile::Decrypting;
@@ -24,7 +25,7 @@ pub trait Placed: HasLayout + From<Layout> {}
 
 impl<L: HasLayout + From<Layout>> Placed for L {}
 
-/// The layout of a device that decrypts, and believes `A`.
+/// The layout of a device that decrypts, believes `A`, and reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Decrypts<A>(Layout, PhantomData<A>);
 
@@ -42,6 +43,7 @@ impl<A> From<Layout> for Decrypts<A> {
 impl<A: Authenticates> HasLayout for Decrypts<A> {
     type Profile = Decrypting;
     type Authority = A;
+    type Reports = Authenticated;
 
     fn layout(&self) -> &Layout {
         &self.0

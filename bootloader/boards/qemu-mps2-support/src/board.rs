@@ -22,6 +22,10 @@ impl Board for Machine {
     type Authority = bootloader::authority::OwnKey;
     #[cfg(not(feature = "own-key"))]
     type Authority = bootloader::authority::Roots;
+    #[cfg(feature = "own-key")]
+    type Reports = bootloader::reporting::Authenticated;
+    #[cfg(not(feature = "own-key"))]
+    type Reports = bootloader::reporting::Silent;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

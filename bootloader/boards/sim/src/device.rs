@@ -13,6 +13,7 @@ use bootloader::flash::{Flash, HasLayout};
 use bootloader::layout::{Area, ENVELOPE_LEN_MAX, Layout, REVOCATION_LIST_LEN_MAX, Slot};
 use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, Listening, MAILBOX_LEN, ResetCause, Wake};
 use bootloader::receive::Decrypting;
+use bootloader::reporting::Authenticated;
 use bootloader::session::{self, Description, MAX_REQUEST_LEN};
 use bootloader::{Boot, Buffers, Entry, Loader};
 use can_bus::{Bus, BusError, IsoTpChannel};
@@ -81,6 +82,7 @@ struct OfLoader<A>(PhantomData<A>);
 impl<A: Authenticates> HasLayout for OfLoader<A> {
     type Profile = Decrypting;
     type Authority = A;
+    type Reports = Authenticated;
 
     fn layout(&self) -> &Layout {
         &LAYOUT

@@ -6,6 +6,7 @@ use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
 use bootloader::receive::Plain;
+use bootloader::reporting::Silent;
 use cortex_m_board::handover;
 use stm32_support::unique_id;
 use update_protocol::isotp::Config;
@@ -21,6 +22,7 @@ impl Board for Machine {
     type Flash = Flash;
     type Profile = Plain;
     type Authority = Roots;
+    type Reports = Silent;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;
