@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a target reports")]
 
+mod blocks;
 mod ceremony;
 mod device;
 mod files;
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "tree", run: manifest::tree, seeds: manifest::tree_seeds },
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 18] = [
     Target { name: "encryption", run: secrets::encryption, seeds: secrets::encryption_seeds },
     Target { name: "mac", run: secrets::mac, seeds: secrets::mac_seeds },
     Target { name: "report", run: secrets::report, seeds: secrets::report_seeds },
+    Target { name: "blocks", run: blocks::blocks, seeds: blocks::blocks_seeds },
     Target { name: "isotp", run: wire::isotp, seeds: wire::isotp_seeds },
     Target { name: "slcan", run: wire::slcan, seeds: wire::slcan_seeds },
     Target { name: "session", run: device::session, seeds: device::session_seeds },

@@ -11,8 +11,10 @@ use suit_manifest::Reason;
 use suit_manifest::author::NotationError;
 use suit_manifest::vocabulary::Rule;
 use trust::author::SignError;
+use trust::blocks::VerifyingKeyError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
+use crate::blocks::{AuthenticationView, Shortfall};
 use crate::bundle::MemberFault;
 use crate::ceremony::CeremonyError;
 use crate::commands::provision::LineFault;
@@ -157,6 +159,9 @@ pub enum Error {
     /// Not a public key that can be used.
     #[error("{} is not an Ed25519 public key: {source}", path.display())]
     PublicKey { path: PathBuf, source: KeyFileError },
+    /// The same of a key on either curve.
+    #[error("{} is not a public key of Ed25519 or P-256: {source}", path.display())]
+    VerifyingKey { path: PathBuf, source: VerifyingKeyError },
     /// A key could not be generated, encrypted or used.
     #[error("the key could not be {doing}: {source}")]
     KeyOperation { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
@@ -277,6 +282,9 @@ pub enum Error {
         /// What the file is instead.
         found: Option<Kind>,
     },
+    /// The blocks of an envelope do not hold under the keys that were given.
+    #[error("{} is refused: {shortfall}", path.display())]
+    Blocks { path: PathBuf, shortfall: Shortfall, blocks: Vec<AuthenticationView> },
     /// An envelope does not have, or cannot take, a member.
     #[error("{} {fault}", path.display())]
     Member { path: PathBuf, fault: MemberFault },
@@ -387,13 +395,16 @@ pub enum ImageDifference {
     /// Bytes it has, bytes the manifest names.
     Size(u64, u64),
     Digest,
+    /// It names none.
+    NoneNamed,
 }
 
 impl std::fmt::Display for ImageDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Size(is, named) => write!(f, "has {is} bytes, the manifest names {named}"),
-            Self::Digest => f.write_str("has another SHA-256"),
+            Self::Digest => f.write_str("has another digest"),
+            Self::NoneNamed => f.write_str("is not named, and no other image is"),
         }
     }
 }
@@ -501,8 +512,16 @@ impl Error {
         if let Self::LaterPart { done, .. } = self { Some(done) } else { None }
     }
 
+    /// The blocks of a refused envelope.
+    pub(crate) fn blocks(&self) -> &[AuthenticationView] {
+        if let Self::Blocks { blocks, .. } = self { blocks } else { &[] }
+    }
+
     /// Byte offset in the refused file, where there is one.
     pub fn position(&self) -> Option<u32> {
+        if let Self::Blocks { shortfall, .. } = self {
+            return shortfall.position();
+        }
         if let Self::Refused { position, .. } = self { Some(*position) } else { None }
     }
 

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use trust::host::printable;
 
+use crate::blocks::AuthenticationView;
 use crate::error::{Error, RefusedRow};
 use crate::server::Imported;
 use crate::written::Written;
@@ -59,6 +60,9 @@ struct FailureDetail<'a> {
     rule: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rows: &'a [RefusedRow],
+    /// Of an envelope whose blocks do not hold.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    blocks: &'a [AuthenticationView],
 }
 
 impl Output {
@@ -106,8 +110,9 @@ impl Output {
         let message = printable(&error.to_string());
         let (written, registered) = (Written::by_this_run(), error.registered());
         if self.json {
-            let (code, hint, position, rows) = (error.code(), error.hint(), error.position(), error.rows());
-            let detail = FailureDetail { code, message, hint, position, rule: error.rule(), rows };
+            let (code, hint, position) = (error.code(), error.hint(), error.position());
+            let (rows, blocks) = (error.rows(), error.blocks());
+            let detail = FailureDetail { code, message, hint, position, rule: error.rule(), rows, blocks };
             if let Ok(text) = serde_json::to_string(&Failure { error: detail, exit, written, registered }) {
                 let printed = writeln!(std::io::stdout().lock(), "{text}");
                 if printed.is_err() {
@@ -116,12 +121,14 @@ impl Output {
             }
         } else {
             let rows: String = row_lines(error.rows()).iter().map(|row| format!("\n  {row}")).collect();
+            let blocks: Vec<_> = error.blocks().iter().flat_map(AuthenticationView::rows).collect();
+            let blocks: String = table(&blocks).lines().map(|line| format!("\n  {line}")).collect();
             let written =
                 written.map(|written| format!("\n  {}", printable(&written.sentence()))).unwrap_or_default();
             let registered = registered.map(|done| table(&done.rows())).unwrap_or_default();
             let registered: String = registered.lines().map(|line| format!("\n  {line}")).collect();
             words(&format!(
-                "error: {message} [{}]{rows}\n  {}{registered}{written}",
+                "error: {message} [{}]{rows}{blocks}\n  {}{registered}{written}",
                 error.code(),
                 error.hint()
             ));

@@ -51,6 +51,10 @@ impl ProvisionedDevice {
         Ok(Self { path: path.to_owned(), block, keys })
     }
 
+    pub(crate) fn keys(&self) -> &DeviceKeys {
+        &self.keys
+    }
+
     /// Whether it looks at the time: that of a credential, which its own key has not.
     pub(crate) fn has_anchors(&self) -> bool {
         !self.block.anchors.as_slice().is_empty()

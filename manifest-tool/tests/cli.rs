@@ -14,6 +14,7 @@ mod cli {
     mod cuts;
     mod diff;
     mod doctor;
+    mod drafts;
     mod encrypt;
     mod encrypt_inputs;
     mod fake_server;
@@ -59,6 +60,7 @@ mod cli {
     mod two_steps;
     mod usage;
     mod verify_block;
+    mod verify_blocks;
     mod widened;
     mod workshop;
 }

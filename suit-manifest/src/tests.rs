@@ -1,6 +1,7 @@
 //! The crate's tests, by what they attack.
 
 mod author;
+mod blocks;
 mod bounds;
 mod decrypting;
 mod diagnostic;

@@ -16,6 +16,7 @@ use trust::provisioning::ProvisioningBlock;
 
 use self::device_keys::DeviceKeyView;
 use self::records::{ChainView, HeadView, chain, record};
+use crate::blocks::AuthenticationView;
 use crate::describe::{
     CredentialView, ManifestView, RevocationView, SuccessionView, device_key_of, kid, no_anchors, rights,
     uuid,
@@ -98,6 +99,8 @@ struct EnvelopeView {
     /// kid of the device's key whose MAC stands in the place of a signature.
     #[serde(skip_serializing_if = "Option::is_none")]
     authentication_key: Option<String>,
+    /// What covers it, as each of them says: nothing of it is verified.
+    blocks: Vec<AuthenticationView>,
     /// What SUIT itself does not allow in it, whatever a device offers: form, digests, bounds. `null`: nothing.
     fault: Option<Refusal>,
     contents: OutlineView,
@@ -231,11 +234,15 @@ fn envelope(file: &[u8], contents: Outline) -> (Content, Option<Refusal>) {
         manifest: None,
         credential: None,
         authentication_key: None,
+        blocks: Vec::new(),
         fault: None,
         contents: contents.into(),
     };
     view.fault = match EnvelopeTree::read(file) {
-        Ok(tree) => tree.fault_inside().map(Refusal::new),
+        Ok(tree) => {
+            view.blocks = AuthenticationView::claimed(&tree);
+            tree.fault_inside().map(Refusal::new)
+        }
         // Legal, and not an envelope.
         Err(error) if error.kind == ErrorKind::ManifestBare => None,
         Err(error) => Some(Refusal::new(error)),
@@ -348,6 +355,7 @@ impl Content {
                     None => "NO".to_owned(),
                 };
                 let mut rows = vec![("signed", signed)];
+                rows.extend(view.blocks.iter().flat_map(AuthenticationView::rows));
                 rows.extend(view.fault.as_ref().map(|fault| ("NOT AS SUIT ASKS", fault.words())));
                 rows.extend(view.manifest.as_ref().map(ManifestView::rows).unwrap_or_default());
                 ("envelope", rows)

@@ -1,5 +1,7 @@
 //! `verify`: would a device with these anchors, or with this provisioning block, take this release, and is this its image?
 
+mod bare;
+
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
@@ -9,6 +11,7 @@ use suit_manifest::author::TakenApart;
 use trust::UnixTime;
 use trust::host::{Serial, clock_warning};
 
+use self::bare::{BareArguments, BareReport};
 use crate::bundle::Bundle;
 use crate::describe::{CredentialView, ManifestView, kid};
 use crate::error::Error;
@@ -23,7 +26,8 @@ use crate::verification::{Device, Verification, Verified, match_image};
 
 /// Verify a release as a device does
 #[derive(clap::Args, Clone, Debug)]
-#[command(group = ArgGroup::new("judge").args(["anchors", "block"]).required(true))]
+#[command(group = ArgGroup::new("bare").args(["public_keys", "keys_of"]).multiple(true))]
+#[command(group = ArgGroup::new("judge").args(["anchors", "block", "public_keys", "keys_of"]).required(true).multiple(true))]
 pub struct Verify {
     /// Signed envelope, or one that is authenticated for the device of --block
     #[arg(value_name = "R.suit")]
@@ -32,9 +36,11 @@ pub struct Verify {
     trust: TrustArguments,
     /// Provisioning block of the target device: judge as that device does, with its keys and its anchors
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "vendor", "class", "serial", "recovery_anchors", "successions", "revocations",
+        "anchors", "vendor", "class", "serial", "recovery_anchors", "successions", "revocations",
     ])]
     block: Option<PathBuf>,
+    #[command(flatten)]
+    bare: BareArguments,
     /// Image to compare with the manifest; of a release with two, either. One that is in the envelope is compared anyway
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
@@ -83,8 +89,33 @@ pub struct VerifyReport {
     authentication_key: Option<String>,
 }
 
+/// What was asked for: a device's judgement, or that of keys alone.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Judgement {
+    OfDevice(Box<VerifyReport>),
+    OfKeys(BareReport),
+}
+
+impl Report for Judgement {
+    fn lines(&self) -> String {
+        match self {
+            Self::OfDevice(report) => report.lines(),
+            Self::OfKeys(report) => report.lines(),
+        }
+    }
+}
+
 impl Verify {
-    pub fn run(&self, output: Output) -> Result<VerifyReport, Error> {
+    pub fn run(&self, output: Output) -> Result<Judgement, Error> {
+        if self.bare.are_given() {
+            let report = self.bare.run(&self.envelope, self.image.as_deref())?;
+            return Ok(Judgement::OfKeys(report));
+        }
+        self.of_device(output).map(Box::new).map(Judgement::OfDevice)
+    }
+
+    fn of_device(&self, output: Output) -> Result<VerifyReport, Error> {
         if let Some(block) = &self.block {
             return self.as_device(&ProvisionedDevice::open(block)?, output);
         }

@@ -45,7 +45,8 @@ impl Error {
             Self::MasterKey { .. } => "master-key-invalid",
             Self::Exposed(_) => "secret-readable",
             Self::KeyCheck { .. } => "key-check-differs",
-            Self::PublicKey { .. } => Reason::KeyInvalid.slug(),
+            Self::PublicKey { .. } | Self::VerifyingKey { .. } => Reason::KeyInvalid.slug(),
+            Self::Blocks { shortfall, .. } => shortfall.code(),
             Self::KeyOperation { .. } => "key-operation",
             Self::Holder(error) => error.code(),
             Self::SignatureForeign => "signature-foreign",
@@ -118,6 +119,7 @@ impl Error {
             | Self::Exposed(_)
             | Self::KeyCheck { .. }
             | Self::PublicKey { .. }
+            | Self::VerifyingKey { .. }
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }
@@ -152,6 +154,7 @@ impl Error {
             | Self::Member { .. }
             | Self::ImageMismatch { .. } => 5,
             Self::Folder { fault, .. } => fault.exit_code(),
+            Self::Blocks { shortfall, .. } => shortfall.exit_code(),
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
             Self::Refused { reason, .. } => reason.exit_code(),

@@ -79,6 +79,8 @@ impl Error {
                 "Pass the master key, --line, --derivation and --revision with which the batch was made."
             }
             Self::PublicKey { source, .. } => source.hint(),
+            Self::VerifyingKey { source, .. } => source.hint(),
+            Self::Blocks { shortfall, .. } => shortfall.hint(),
             Self::KeyOperation { .. } => "Run the command again.",
             Self::Holder(error) => error.hint(),
             Self::SignatureForeign => {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use super::workshop::{Workshop, finish, split};
 
 /// Runs the OpenSSL of this machine in the workshop's folder; must succeed.
-fn openssl(workshop: &Workshop, arguments: &str) {
+pub(super) fn openssl(workshop: &Workshop, arguments: &str) {
     let mut command = Command::new("openssl");
     command.current_dir(workshop.path(".")).args(arguments.split_whitespace()).stdin(Stdio::null());
     let run = finish(command);

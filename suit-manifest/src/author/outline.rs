@@ -59,6 +59,18 @@ pub fn outline(file: &[u8]) -> Option<Outline> {
     Some(room.whole(file, outline))
 }
 
+/// Name and number of an algorithm of COSE.
+#[must_use]
+pub fn algorithm_name(number: i64) -> String {
+    names::algorithm(number.into())
+}
+
+/// Name and tag of a structure of COSE.
+#[must_use]
+pub fn structure_name(tag: u64) -> String {
+    names::cose(tag)
+}
+
 fn envelope(room: &Room, name: &str, tree: &EnvelopeTree<'_>) -> Outline {
     // Both lists are in the order of the file.
     let mut integrated_members = tree.integrated.iter();

@@ -32,6 +32,8 @@ pub type Identifier<'a> = Vec<&'a [u8]>;
 pub struct EnvelopeTree<'a> {
     /// The digest of the manifest, which the blocks authenticate.
     pub digest: AnyDigest<'a>,
+    /// The digest as it stands in its bstr: the payload of the blocks (section 8.3).
+    pub payload: Span<'a>,
     /// The authentication blocks, each a COSE message as it stands.
     pub blocks: Vec<Span<'a>>,
     /// The manifest.
@@ -248,7 +250,7 @@ impl<'a> EnvelopeTree<'a> {
             let end = source.position();
             return Err(Error::new(ErrorKind::Malformed(trust::ErrorKind::MissingKey), end));
         };
-        let (digest, blocks) = read_authentication(authentication)?;
+        let (digest, payload, blocks) = read_authentication(authentication)?;
         // Section 8.3: over the whole bstr.
         if digests == Digests::Compared && !digest.is_of(manifest.item.bytes) {
             return Err(Error::new(ErrorKind::ManifestDigestMismatch, manifest.item.base));
@@ -272,7 +274,7 @@ impl<'a> EnvelopeTree<'a> {
             }
             integrated.push(Integrated { uri, content, envelope });
         }
-        Ok(Self { digest, blocks, manifest, integrated, members })
+        Ok(Self { digest, payload, blocks, manifest, integrated, members })
     }
 
     /// What is wrong with an integrated member, or one inside it, that begins as an envelope does and is none.
@@ -323,21 +325,21 @@ impl Left {
     }
 }
 
-/// Section 8.3: the digest, and the blocks as they stand.
-fn read_authentication(wrapper: Span<'_>) -> Result<(AnyDigest<'_>, Vec<Span<'_>>), Error> {
+/// Section 8.3: the digest, its encoding, and the blocks as they stand.
+fn read_authentication(wrapper: Span<'_>) -> Result<(AnyDigest<'_>, Span<'_>, Vec<Span<'_>>), Error> {
     let source = &mut Source::of(wrapper);
     let start = source.position();
     let mut items = source.array();
     if !items.next(source) {
         source.refuse(trust::ErrorKind::MissingKey, start);
     }
-    let digest = source.embedded(AnyDigest::read);
+    let (payload, digest) = source.embedded(|source| (source.left(), AnyDigest::read(source)));
     let mut blocks = Vec::new();
     while items.next(source) {
         blocks.push(source.span());
     }
     source.finish()?;
-    Ok((digest, blocks))
+    Ok((digest, payload, blocks))
 }
 
 impl<'a> ManifestTree<'a> {
