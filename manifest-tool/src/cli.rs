@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
-    attach, ceremony, create, credential, custody, diff, doctor, encrypt, extract, inspect, integrate, key,
-    ledger, lint, personalize, provision, publish, recertify, register, revoke, rotate, setup, sever, sign,
-    succession, verify, withdraw,
+    attach, ceremony, compose, create, credential, custody, diff, doctor, encrypt, extract, inspect,
+    integrate, key, ledger, lint, personalize, provision, publish, recertify, register, revoke, rotate,
+    setup, sever, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -35,6 +35,8 @@ enum Command {
     Credential(CredentialCommand),
     /// Make an unsigned envelope and its image
     Create(create::Create),
+    /// Make an unsigned envelope of a description in TOML, with whatever SUIT offers
+    Compose(compose::Compose),
     /// Encrypt the image of an unsigned release, for some devices alone
     Encrypt(Box<encrypt::Encrypt>),
     /// Make an envelope for each device, authenticated by its own key
@@ -147,6 +149,7 @@ impl Command {
             Self::Credential(CredentialCommand::Inspect(command)) => report(output, command.run()),
             Self::Credential(CredentialCommand::Certificate(command)) => report(output, command.run()),
             Self::Create(command) => report(output, command.run()),
+            Self::Compose(command) => report(output, command.run(output)),
             Self::Encrypt(command) => report(output, command.run()),
             Self::Personalize(command) => report(output, command.run(output)),
             Self::Sign(command) => report(output, command.run(output)),

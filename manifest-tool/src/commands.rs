@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod ceremony;
+pub mod compose;
 pub mod create;
 pub mod credential;
 pub mod custody;

@@ -259,6 +259,9 @@ pub enum Error {
     /// More devices than an envelope has room for.
     #[error("{given} devices are to read the image, and the envelope has room for {fit}")]
     Recipients { given: usize, fit: usize },
+    /// A description of an envelope is not understood.
+    #[error("line {line} of {}: {what}", path.display())]
+    Description { path: PathBuf, line: usize, what: String },
     /// A release is not encrypted.
     #[error("{} {fault}", path.display())]
     Release { path: PathBuf, fault: ReleaseFault },

@@ -12,6 +12,7 @@ pub mod commands;
 pub mod confirm;
 pub mod custody;
 mod describe;
+mod description;
 mod encryption;
 pub mod error;
 pub mod files;

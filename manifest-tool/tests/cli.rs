@@ -8,6 +8,7 @@ mod cli {
     mod ceremony;
     mod ceremony_cuts;
     mod ceremony_faults;
+    mod compose;
     mod conversions;
     mod crafted;
     mod custody;

@@ -12,7 +12,7 @@ use crate::span::uri;
 use crate::vocabulary::{Comparison, MetadataElement, ParameterKey, WaitEventKey};
 
 /// Tag of a CBOR PEN: a relative object identifier (RFC 9090) below 1.3.6.1.4.1 (section 8.4.8.3).
-const TAG_PEN: u64 = 112;
+pub(crate) const TAG_PEN: u64 = 112;
 /// Tag of a UUID among the actors of metadata.
 const TAG_UUID: u64 = 37;
 /// Tag of a time in seconds (RFC 8949 section 3.4.2).
@@ -92,6 +92,20 @@ impl DigestAlgorithm {
             Self::Sha512 | Self::Shake256 => 64,
         }
     }
+
+    /// The digest of these bytes (section 10; RFC 9054 for the lengths of SHAKE).
+    #[cfg(any(test, feature = "author"))]
+    #[must_use]
+    pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        use sha2::Digest as _;
+        match self {
+            Self::Sha256 => trust::sha256(bytes).to_vec(),
+            Self::Sha384 => sha2::Sha384::digest(bytes).to_vec(),
+            Self::Sha512 => sha2::Sha512::digest(bytes).to_vec(),
+            Self::Shake128 => shake::<sha3::Shake128, 32>(bytes).to_vec(),
+            Self::Shake256 => shake::<sha3::Shake256, 64>(bytes).to_vec(),
+        }
+    }
 }
 
 /// A digest of any algorithm that SUIT knows (section 10).
@@ -130,18 +144,11 @@ impl<'a> AnyDigest<'a> {
         self.bytes
     }
 
-    /// Whether it is the digest of these bytes (section 10; RFC 9054 for the lengths of SHAKE).
+    /// Whether it is the digest of these bytes.
     #[cfg(any(test, feature = "author"))]
     #[must_use]
     pub fn is_of(&self, bytes: &[u8]) -> bool {
-        use sha2::Digest as _;
-        match self.algorithm {
-            DigestAlgorithm::Sha256 => trust::sha256(bytes)[..] == *self.bytes,
-            DigestAlgorithm::Sha384 => sha2::Sha384::digest(bytes)[..] == *self.bytes,
-            DigestAlgorithm::Sha512 => sha2::Sha512::digest(bytes)[..] == *self.bytes,
-            DigestAlgorithm::Shake128 => shake::<sha3::Shake128, 32>(bytes) == *self.bytes,
-            DigestAlgorithm::Shake256 => shake::<sha3::Shake256, 64>(bytes) == *self.bytes,
-        }
+        self.algorithm.digest(bytes) == self.bytes
     }
 
     /// SUIT_Digest. An extension after the two elements is unsupported: none is registered.

@@ -7,6 +7,7 @@
 //! matches; invoke invokes. The text is severed into the envelope: it is as long as the rest and no device needs it,
 //! so that it can be left away ([`sever_text`]) without touching the signature.
 
+mod composition;
 mod diagnostic;
 mod inspect;
 mod items;
@@ -15,6 +16,8 @@ mod outline;
 mod report;
 mod sequences;
 pub mod tree;
+
+use std::collections::BTreeMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ciborium::Value;
@@ -31,6 +34,7 @@ use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
 
+pub use composition::{Composition, Identifier, LanguageText};
 pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, integrate, sever, take_apart, take_out};
@@ -39,7 +43,7 @@ pub use report::{
     CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportResult, ReportTree,
     SystemProperties, open_report, show_report,
 };
-pub use sequences::{Command, Parameter, Sequences, compose};
+pub use sequences::{Awaited, Command, Parameter, Sequences, compose};
 
 /// Longest other text, bytes.
 pub const MAX_TEXT_LEN: usize = 4096;
@@ -51,8 +55,8 @@ const COMPONENT: &[u8] = b"app";
 const APPLICATION: u64 = 0;
 const STAGING: u64 = 1;
 /// Record everything about conditions; about directives, only failures (the policy of the draft's examples).
-const RECORD_CONDITION: i32 = 15;
-const RECORD_DIRECTIVE: i32 = 2;
+const RECORD_CONDITION: u8 = 15;
+const RECORD_DIRECTIVE: u8 = 2;
 
 /// An update: one image for the application of one class of devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -361,35 +365,21 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     }
 }
 
-/// The unsigned envelope around a manifest. `wrapped_text` is the bstr that goes into the envelope, head included:
-/// that is what the digest in the manifest is over.
-fn seal(manifest: &[u8], wrapped_text: &[u8]) -> Result<Vec<u8>, AuthorError> {
-    let digest = digest_over(&wrap(manifest)?);
-    let wrapper = encode(&Value::Array(vec![bytes(&encode(&digest)?)]))?;
-    encode(&Value::Tag(
-        ENVELOPE_TAG,
-        Box::new(map([
-            (AUTHENTICATION_WRAPPER, bytes(&wrapper)),
-            (MANIFEST, bytes(manifest)),
-            (TEXT, ciborium::from_reader(wrapped_text).map_err(|_| AuthorError::Encoding)?),
-        ])),
-    ))
-}
-
-fn text(update: &UpdateDescription) -> Value {
-    let entry =
-        |key: i64, text: &Option<String>| text.clone().map(|text| (Value::from(key), Value::Text(text)));
+/// What `create` says of an update to people.
+fn text(update: &UpdateDescription) -> BTreeMap<String, LanguageText> {
     let version = Some(update.version.clone());
     let component = [
-        entry(ComponentText::VendorDomain as i64, &update.vendor_domain),
-        entry(ComponentText::ModelInfo as i64, &update.model),
-        entry(ComponentText::ComponentVersion as i64, &version),
+        (ComponentText::VendorDomain, &update.vendor_domain),
+        (ComponentText::ModelInfo, &update.model),
+        (ComponentText::ComponentVersion, &version),
     ];
-    let mut entries: Vec<(Value, Value)> =
-        entry(ManifestText::UpdateDescription as i64, &update.description).into_iter().collect();
-    entries
-        .push((Value::Array(vec![bytes(COMPONENT)]), Value::Map(component.into_iter().flatten().collect())));
-    Value::Map(vec![(Value::Text(LANGUAGE.to_owned()), Value::Map(entries))])
+    let component = component.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect();
+    let description = (ManifestText::UpdateDescription, update.description.clone());
+    let text = LanguageText {
+        manifest: [description].into_iter().filter_map(|(key, text)| Some((key, text?))).collect(),
+        components: vec![(vec![COMPONENT.to_vec()], component)],
+    };
+    [(LANGUAGE.to_owned(), text)].into()
 }
 
 /// The envelope with another authentication wrapper, with or without its text.
@@ -411,15 +401,6 @@ fn read_unsigned(envelope: &[u8]) -> Result<Manifest<'_>, Error> {
     let parsed = Envelope::parse(envelope)?;
     parsed.check_manifest_digest()?;
     Manifest::read(&parsed, None)
-}
-
-/// A byte string around `content`, with its head.
-fn wrap(content: &[u8]) -> Result<Vec<u8>, AuthorError> {
-    encode(&bytes(content))
-}
-
-fn digest_over(wrapped: &[u8]) -> Value {
-    Value::Array(vec![SHA_256.into(), bytes(&trust::sha256(wrapped))])
 }
 
 /// A flat array of code, argument, code, argument, ...

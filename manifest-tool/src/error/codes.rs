@@ -66,6 +66,7 @@ impl Error {
             Self::Author { .. } => "not-possible",
             Self::Recipients { .. } => "recipients-too-many",
             Self::Release { fault, .. } => fault.code(),
+            Self::Description { .. } => "description-invalid",
             Self::Folder { fault, .. } => fault.code(),
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
@@ -149,6 +150,7 @@ impl Error {
             | Self::Shares(_)
             | Self::BackupOfAnotherKey { .. }
             | Self::RequestOld { .. }
+            | Self::Description { .. }
             | Self::Release { .. }
             | Self::Image { .. }
             | Self::Member { .. }

@@ -124,6 +124,7 @@ impl Error {
                 "Make a release for each group of devices, with a sequence number of its own."
             }
             Self::Release { fault, .. } => fault.hint(),
+            Self::Description { .. } => "Correct the line (docs/compose.md).",
             Self::Folder { fault, .. } => fault.hint(),
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",

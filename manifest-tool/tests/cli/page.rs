@@ -1,27 +1,37 @@
-//! docs/keys.md, docs/ceremony.md and docs/encrypted-releases.md say only what works: its commands are run as they stand, from the first to the last.
+//! docs/keys.md, docs/ceremony.md, docs/encrypted-releases.md and docs/compose.md say only what works: their commands are run as
+//! they stand, from the first to the last.
 
 use std::process::{Command, Stdio};
 
 use super::agent::Agent;
 use super::token::Token;
-use super::workshop::{Workshop, finish, split};
+use super::workshop::{Workshop, finish, firmware, split};
 
-const PAGE: &str = include_str!("../../../docs/keys.md");
-
-#[test]
-fn every_command_of_the_page_about_keys_works() {
+/// The commands of a page, one shell.
+fn shell(page: &str, workshop: &Workshop) -> Command {
     let blocks: Vec<&str> =
-        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert!(blocks.len() >= 5, "{blocks:?}");
-    let (token, agent) = (Token::empty(), Agent::start());
+        page.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
+    assert!(blocks.len() >= 2, "{blocks:?}");
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(token.workshop.path(""));
-    shell.env("PATH", path).env("SSH_AUTH_SOCK", &agent.socket).env("SOFTHSM2_CONF", token.configuration());
-    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE").stdin(Stdio::null());
+    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(workshop.path("")).env("PATH", path);
+    shell.stdin(Stdio::null());
+    shell
+}
+
+fn must_work(shell: Command) {
     let run = finish(shell);
     assert_eq!(run.exit, 0, "{}", run.stderr);
+}
+
+#[test]
+fn every_command_of_the_page_about_keys_works() {
+    let (token, agent) = (Token::empty(), Agent::start());
+    let mut shell = shell(include_str!("../../../docs/keys.md"), &token.workshop);
+    shell.env("SSH_AUTH_SOCK", &agent.socket).env("SOFTHSM2_CONF", token.configuration());
+    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE");
+    must_work(shell);
     for made in
         ["root.cose", "release.cwt", "token.cwt", "agent.cwt", "list.cwt", "attached.cwt", "second.cwt"]
     {
@@ -31,28 +41,19 @@ fn every_command_of_the_page_about_keys_works() {
 
 #[test]
 fn every_command_of_the_page_about_ceremonies_works() {
-    const PAGE: &str = include_str!("../../../docs/ceremony.md");
     let workshop = Workshop::in_memory();
     workshop.write("passphrase", b"reading glasses under a quiet bridge\n");
-    let blocks: Vec<&str> =
-        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(workshop.path("")).env("PATH", path);
-    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE").stdin(Stdio::null());
-    let run = finish(shell);
-    assert_eq!(run.exit, 0, "{}", run.stderr);
+    let mut shell = shell(include_str!("../../../docs/ceremony.md"), &workshop);
+    shell.env_remove("ANCHORAGE_PASSPHRASE_FILE");
+    must_work(shell);
     assert!(
         workshop.path("ceremony/ceremony.tar").exists() && !workshop.path("rehearsal/rehearsal").exists()
     );
 }
 
-#[test]
-fn every_command_of_the_page_about_encrypted_releases_works() {
-    const PAGE: &str = include_str!("../../../docs/encrypted-releases.md");
+/// The pages about releases go on where docs/manifest-tool.md has made root and release key.
+fn desk() -> Workshop {
     let workshop = Workshop::with_release();
-    // The page goes on where docs/manifest-tool.md has made root and release key.
     for made in ["unsigned.suit", "signed.suit", "image.bin"] {
         std::fs::remove_file(workshop.path(made)).unwrap();
     }
@@ -60,14 +61,47 @@ fn every_command_of_the_page_about_encrypted_releases_works() {
         "credential issue --key root.pem --for release.cose --role release --vendor example.com --issuer root --subject ci \
          --no-ledger --out release.cwt --force",
     ));
-    let blocks: Vec<&str> =
-        PAGE.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0).collect();
-    assert!(blocks.len() >= 2, "{blocks:?}");
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_manifest-tool"));
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell.args(["-e", "-x", "-c", &blocks.concat()]).current_dir(workshop.path("")).env("PATH", path);
-    let run = finish(shell);
-    assert_eq!(run.exit, 0, "{}", run.stderr);
+    workshop
+}
+
+#[test]
+fn every_command_of_the_page_about_encrypted_releases_works() {
+    let workshop = desk();
+    must_work(shell(include_str!("../../../docs/encrypted-releases.md"), &workshop));
     assert!(workshop.path("app.enc").exists() && workshop.path("app.suit").exists());
+}
+
+/// With every template that there is.
+#[test]
+fn every_command_of_the_page_about_descriptions_works() {
+    const PAGE: &str = include_str!("../../../docs/compose.md");
+    let workshop = desk();
+    for template in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/templates")).unwrap() {
+        let template = template.unwrap();
+        let name = template.file_name().into_string().unwrap();
+        assert!(PAGE.contains(&format!("(templates/{name})")), "{name}");
+        workshop.write(&name, &std::fs::read(template.path()).unwrap());
+    }
+    workshop.write("config.bin", b"0..80 bar, 5 s");
+    for name in ["app.bin", "slot-a.bin", "radio.bin"] {
+        workshop.write(name, &firmware());
+    }
+    let mut second = firmware();
+    second[4000] ^= 1;
+    workshop.write("slot-b.bin", &second);
+    must_work(shell(PAGE, &workshop));
+    // `create` makes the same, to the byte, and it is encrypted like its own.
+    let create = "create --vendor example.com --class node --sequence 4 --version 4.0.0 --image-format bin --out u.suit \
+                  --image-out i.bin --force";
+    let description = ["--description", "Measures the pump twice as often", "--image", "app.bin"];
+    workshop.ok(&[&split(create)[..], &description].concat());
+    assert_eq!(workshop.read("u.suit"), workshop.read("unsigned.suit"));
+    workshop.ok(&split("compose two-slots.toml --out slots.suit"));
+    workshop.ok(&split(&format!(
+        "{create} --image slot-a.bin --second-image slot-b.bin --second-image-out j.bin --allow-non-firmware"
+    )));
+    assert_eq!(workshop.read("u.suit"), workshop.read("slots.suit"));
+    // What our devices do not run is not signed.
+    let sign = "sign gateway.suit --key release.pem --credential release.cwt --out g.suit";
+    assert_eq!(workshop.refused(&split(sign)).1, 5);
 }

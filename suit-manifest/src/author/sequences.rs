@@ -1,15 +1,18 @@
-//! Command sequences to write, draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10, as far as this decoder supports
-//! them. [`compose`] writes any of them; [`crate::image_reference`] decides whether a device takes the result.
+//! Command sequences to write: draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10, and what suit-trust-domains,
+//! suit-update-management and suit-firmware-encryption add. [`compose`] writes those of an update, [`super::Composition`] any;
+//! [`crate::image_reference`] decides whether a device takes the result.
 
 use std::collections::BTreeMap;
 
 use ciborium::Value;
 
 use super::{
-    APPLICATION, AuthorError, Encryption, RECORD_CONDITION, RECORD_DIRECTIVE, SHA_256, STAGING, SlotImage,
-    UpdateDescription, bytes, digest_over, encode, map, seal, sequence, text, wrap,
+    APPLICATION, AuthorError, Composition, Encryption, RECORD_CONDITION, RECORD_DIRECTIVE, SHA_256, STAGING,
+    SlotImage, UpdateDescription, bytes, encode, map, sequence, text,
 };
-use crate::manifest::{ComponentId, INSTALL, INVOKE, PAYLOAD_FETCH, TEXT, VALIDATE};
+use crate::argument::{DigestAlgorithm, TAG_PEN};
+use crate::manifest::ComponentId;
+use crate::vocabulary::{CommandCode, Comparison, ManifestElement, ParameterKey, WaitEventKey};
 
 /// A command with its argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +48,20 @@ pub enum Command {
         /// A nil follows, which succeeds.
         or_nothing: bool,
     },
+    /// Any command that takes a reporting policy, with its bits (section 8.4.7).
+    WithPolicy(CommandCode, u8),
+    /// suit-directive-set-component-index to each component
+    SelectAll,
+    /// suit-directive-set-component-index to these
+    SelectEach(Vec<u64>),
+    /// suit-directive-set-parameters
+    SetParameters(Vec<Parameter>),
+    /// suit-directive-override-multiple: the parameters of each component
+    OverrideMultiple(BTreeMap<u64, Vec<Parameter>>),
+    /// suit-directive-copy-params: which parameters of each component
+    CopyParameters(BTreeMap<u64, Vec<ParameterKey>>),
+    /// A command that no document names, with its argument in CBOR.
+    Custom(i32, Vec<u8>),
 }
 
 /// A parameter with its value.
@@ -72,6 +89,39 @@ pub enum Parameter {
     Source(u64),
     /// suit-parameter-encryption-info
     EncryptionInfo(Vec<u8>),
+    /// suit-parameter-vendor-identifier as a CBOR PEN: the bytes of a relative object identifier
+    Pen(Vec<u8>),
+    /// suit-parameter-image-digest of any algorithm
+    Digest(DigestAlgorithm, Vec<u8>),
+    /// suit-parameter-use-before: seconds since 1970-01-01
+    UseBefore(u64),
+    /// suit-parameter-content
+    Content(Vec<u8>),
+    /// suit-parameter-invoke-args
+    InvokeArguments(Vec<u8>),
+    /// suit-parameter-fetch-arguments
+    FetchArguments(Vec<u8>),
+    /// suit-parameter-minimum-battery, mWh
+    MinimumBattery(u64),
+    /// suit-parameter-update-priority
+    UpdatePriority(i64),
+    /// suit-parameter-version: how the version that there is compares with this one
+    Version(Comparison, Vec<i64>),
+    /// suit-parameter-wait-info
+    WaitInfo(BTreeMap<WaitEventKey, Awaited>),
+    /// suit-parameter-component-metadata, in CBOR
+    Metadata(Vec<u8>),
+    /// A parameter that no document names, with its value in CBOR.
+    Custom(i32, Vec<u8>),
+}
+
+/// What a wait waits for (suit-update-management section 4.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// The value of the event: a priority, a state, a time, a day.
+    Number(i64),
+    /// Versions of another device, all of which are to hold.
+    Device(Vec<u8>, Vec<(Comparison, Vec<i64>)>),
 }
 
 /// The sequences of a manifest with the component `["app"]`, and `["app", "encrypted"]` if a command selects one.
@@ -189,37 +239,63 @@ fn in_each_slot(commands: [Vec<Command>; 2]) -> Command {
 ///
 /// [`AuthorError::Encoding`].
 pub fn compose(update: &UpdateDescription, sequences: &Sequences) -> Result<Vec<u8>, AuthorError> {
-    let wrapped_text = wrap(&encode(&text(update))?)?;
     let mut components = vec![ComponentId::APP];
     components.extend(sequences.has_staging().then_some(ComponentId::ENCRYPTED));
-    let component = |id: ComponentId<'_>| Value::Array(id.segments().map(bytes).collect());
-    let common = map([
-        (2, Value::Array(components.into_iter().map(component).collect())),
-        (4, section(&sequences.shared)?),
-    ]);
-    let mut members = vec![(1, 1.into()), (2, update.sequence.into()), (3, bytes(&encode(&common)?))];
     let sections = [
-        (VALIDATE, &sequences.validate),
-        (INVOKE, &sequences.invoke),
-        (PAYLOAD_FETCH, &sequences.payload_fetch),
-        (INSTALL, &sequences.install),
+        (ManifestElement::Validate, &sequences.validate),
+        (ManifestElement::Invoke, &sequences.invoke),
+        (ManifestElement::PayloadFetch, &sequences.payload_fetch),
+        (ManifestElement::Install, &sequences.install),
     ];
-    for (key, commands) in sections {
-        if let Some(commands) = commands {
-            members.push((key, section(commands)?));
-        }
-    }
-    members.push((TEXT, digest_over(&wrapped_text)));
-    seal(&encode(&map(members))?, &wrapped_text)
+    let composition = Composition {
+        sequence_number: update.sequence,
+        components: components.iter().map(|id| id.segments().map(<[u8]>::to_vec).collect()).collect(),
+        shared: Some(sequences.shared.clone()),
+        sections: sections.into_iter().filter_map(|(key, commands)| Some((key, commands.clone()?))).collect(),
+        text: text(update),
+        severed: [ManifestElement::Text].into(),
+        ..Composition::default()
+    };
+    composition.encode()
 }
 
 /// `bstr .cbor SUIT_Command_Sequence`.
-fn section(commands: &[Command]) -> Result<Value, AuthorError> {
+pub(super) fn section(commands: &[Command]) -> Result<Value, AuthorError> {
     let commands: Result<Vec<_>, _> = commands.iter().map(Command::encode).collect();
     Ok(bytes(&encode(&sequence(commands?))?))
 }
 
+/// `{+ SUIT_Parameters}`; of a repeated parameter the last one counts.
+fn parameter_map(parameters: &[Parameter]) -> Result<Value, AuthorError> {
+    let entries: Result<BTreeMap<_, _>, _> = parameters.iter().map(Parameter::encode).collect();
+    let mut entries: Vec<(i32, Value)> = entries?.into_iter().collect();
+    // RFC 8949 section 4.2.1: numbers below 0 come behind the others, -1 first.
+    entries.sort_by_key(|(key, _)| (*key < 0, key.unsigned_abs()));
+    Ok(map(entries))
+}
+
+/// `[comparison, version]`
+fn version_match(comparison: Comparison, version: &[i64]) -> Value {
+    Value::Array(vec![comparison.number().into(), numbers(version)])
+}
+
+pub(super) fn numbers(numbers: &[i64]) -> Value {
+    Value::Array(numbers.iter().map(|number| (*number).into()).collect())
+}
+
+/// An item that comes in CBOR.
+pub(super) fn item(encoded: &[u8]) -> Result<Value, AuthorError> {
+    ciborium::from_reader(encoded).map_err(|_| AuthorError::Encoding)
+}
+
 impl Command {
+    /// A command that takes a reporting policy, with that of the draft's examples: everything of conditions, failures of
+    /// directives.
+    #[must_use]
+    pub const fn recording(code: CommandCode) -> Self {
+        Self::WithPolicy(code, if code.is_condition() { RECORD_CONDITION } else { RECORD_DIRECTIVE })
+    }
+
     fn encode(&self) -> Result<(i32, Value), AuthorError> {
         Ok(match self {
             Self::CheckVendor => (1, RECORD_CONDITION.into()),
@@ -234,15 +310,34 @@ impl Command {
                 items.extend(or_nothing.then_some(Value::Null));
                 (15, Value::Array(items))
             }
-            Self::Override(parameters) => {
-                let entries: Result<BTreeMap<_, _>, _> = parameters.iter().map(Parameter::encode).collect();
-                (20, map(entries?))
-            }
+            Self::Override(parameters) => (20, parameter_map(parameters)?),
             Self::Fetch => (21, RECORD_DIRECTIVE.into()),
             Self::Copy => (22, RECORD_DIRECTIVE.into()),
             Self::Invoke => (23, RECORD_DIRECTIVE.into()),
             Self::CheckDevice => (24, RECORD_CONDITION.into()),
             Self::RunSequence(sequence) => (32, section(sequence)?),
+            Self::WithPolicy(code, policy) => (code_of(*code), (*policy).into()),
+            Self::SelectAll => (12, true.into()),
+            Self::SelectEach(components) => {
+                (12, Value::Array(components.iter().map(|component| (*component).into()).collect()))
+            }
+            Self::SetParameters(parameters) => (19, parameter_map(parameters)?),
+            Self::OverrideMultiple(components) => {
+                let entry = |(component, parameters): (&u64, &Vec<Parameter>)| {
+                    Ok(((*component).into(), parameter_map(parameters)?))
+                };
+                let entries: Result<_, AuthorError> = components.iter().map(entry).collect();
+                (34, Value::Map(entries?))
+            }
+            Self::CopyParameters(components) => {
+                let keys = |keys: &Vec<ParameterKey>| {
+                    Value::Array(keys.iter().map(|key| key.number().into()).collect())
+                };
+                let entry =
+                    |(component, copied): (&u64, &Vec<ParameterKey>)| (Value::from(*component), keys(copied));
+                (35, Value::Map(components.iter().map(entry).collect()))
+            }
+            Self::Custom(code, argument) => (*code, item(argument)?),
         })
     }
 }
@@ -263,6 +358,42 @@ impl Parameter {
             Self::Uri(uri) => (21, Value::Text(uri.clone())),
             Self::Source(component) => (22, (*component).into()),
             Self::Device(id) => (24, bytes(id)),
+            Self::Pen(number) => (1, Value::Tag(TAG_PEN, Box::new(bytes(number)))),
+            Self::Digest(algorithm, digest) => {
+                (3, bytes(&encode(&Value::Array(vec![algorithm.number().into(), bytes(digest)]))?))
+            }
+            Self::UseBefore(seconds) => (4, (*seconds).into()),
+            Self::Content(content) => (18, bytes(content)),
+            Self::InvokeArguments(arguments) => (23, bytes(arguments)),
+            Self::FetchArguments(arguments) => (25, bytes(arguments)),
+            Self::MinimumBattery(energy) => (26, (*energy).into()),
+            Self::UpdatePriority(priority) => (27, (*priority).into()),
+            Self::Version(comparison, version) => (28, bytes(&encode(&version_match(*comparison, version))?)),
+            Self::WaitInfo(events) => {
+                let event =
+                    |(key, awaited): (&WaitEventKey, &Awaited)| (Value::from(key.number()), awaited.value());
+                (29, bytes(&encode(&Value::Map(events.iter().map(event).collect()))?))
+            }
+            Self::Metadata(encoded) => (30, bytes(encoded)),
+            Self::Custom(key, value) => (*key, item(value)?),
         })
     }
+}
+
+impl Awaited {
+    fn value(&self) -> Value {
+        match self {
+            Self::Number(number) => (*number).into(),
+            Self::Device(device, versions) => {
+                let versions =
+                    versions.iter().map(|(comparison, version)| version_match(*comparison, version));
+                Value::Array(vec![bytes(device), Value::Array(versions.collect())])
+            }
+        }
+    }
+}
+
+/// Every number of a command is a small one.
+fn code_of(code: CommandCode) -> i32 {
+    i32::from(code as u8)
 }

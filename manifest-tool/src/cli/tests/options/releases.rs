@@ -24,6 +24,7 @@ pub(super) const COMMANDS: &[Options] = &[
         ],
         excludes: &[],
     },
+    Options { shortest: "compose d --out o", alone: &["--force"], needs: &[], excludes: &[] },
     Options {
         shortest: "encrypt u --image i --recipients r --out o --ciphertext-out c",
         alone: &["--algorithm a128ctr", "--force"],
