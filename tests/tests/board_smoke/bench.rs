@@ -14,12 +14,13 @@ use device_harness::factory::{
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
+use suit_manifest::author::{UpdateDescription, open_report};
 use system_tests::xtask;
 use tokio::runtime::Runtime;
 use trust::Anchor;
 use trust::author::DerivedKey;
 use trust::encryption::ContentAlgorithm;
-use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did};
+use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did, rid};
 use update_protocol::uds::Session;
 
 /// What the provisioning block says.
@@ -120,8 +121,10 @@ pub(super) struct Bench {
     programs: Programs,
     /// The keys of the device: its releases are encrypted then.
     keys: Vec<DerivedKey>,
-    /// Its authentication key, if it believes nobody else.
+    /// Its authentication key, with which it reports.
     own: Option<DerivedKey>,
+    /// Whether it believes that key, and nobody else.
+    believes_itself: bool,
     tester: Option<Tester>,
     node: u8,
     /// After the device, which is powered off first.
@@ -148,7 +151,8 @@ impl Bench {
         let factory = Factory::new(7);
         let node = DEFAULT_NODE_ADDRESS;
         let (keys, own) = (Vec::new(), None);
-        Ok(Self { runtime, device, factory, programs, keys, own, tester: None, node, _supply: None })
+        let (believes_itself, tester, _supply) = (false, None, None);
+        Ok(Self { runtime, device, factory, programs, keys, own, believes_itself, tester, node, _supply })
     }
 
     pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
@@ -162,8 +166,8 @@ impl Bench {
             keys => encrypted(&update, &image, ContentAlgorithm::A128Gcm, keys),
         };
         let envelope = match &self.own {
-            Some(own) => authenticated(&update, own),
-            None => self.factory.envelope_of(&update),
+            Some(own) if self.believes_itself => authenticated(&update, own),
+            _ => self.factory.envelope_of(&update),
         };
         Ok(Release { envelope, image, second: None })
     }
@@ -261,13 +265,19 @@ impl Bench {
     /// The device believes its own key, and decrypts.
     pub(super) fn believes_itself(&mut self) {
         self.encrypts();
+        self.has_a_key();
+        self.believes_itself = true;
+    }
+
+    /// The device gets a key for its reports.
+    pub(super) fn has_a_key(&mut self) {
         self.own = Some(authentication_key("A-0001"));
     }
 
     pub(super) fn provision(&mut self) -> Result<()> {
-        match self.own {
-            Some(_) => self.provision_with(&[]),
-            None => self.provision_with(&[self.factory.anchor()]),
+        match self.believes_itself {
+            true => self.provision_with(&[]),
+            false => self.provision_with(&[self.factory.anchor()]),
         }
     }
 
@@ -307,6 +317,24 @@ impl Bench {
         let state = self.on(async |tester| Ok(tester.read_state().await?))?;
         ensure!(state.reason == reason.code(), "not {reason:?}: {state:?}");
         Ok(())
+    }
+
+    /// What the loader reports of its last attempt, under the key of the device.
+    pub(super) fn report(&mut self) -> Result<String> {
+        let own = self.own.clone().context("a device without a key")?;
+        let nonce = [0x5A; 32];
+        let report = self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            Ok(tester.routine(rid::MAKE_REPORT, &nonce).await?)
+        })?;
+        let key = own.bytes.as_slice().try_into()?;
+        Ok(open_report(&report, &own.kid, key, Some(&nonce))?.summary())
+    }
+
+    /// A release of the maker for another device of this kind.
+    pub(super) fn release_for_another(&self, sequence: u64) -> Result<Vec<u8>> {
+        let update = UpdateDescription { device: Some([0x55; 16]), ..description(sequence, &[0xFF; 64]) };
+        Ok(authenticated(&update, self.own.as_ref().context("a device without a key")?))
     }
 
     /// Hands the envelope over and says from where on the image is wanted.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use emulator::{Behaviour, Loader};
 use qemu_mps2_layout::{AN385, AN386, AN500, AN505, Machine};
 use suit_manifest::Reason;
-use update_protocol::profile::{ImageState, Mode};
+use update_protocol::profile::{ImageState, Mode, Object};
 
 use super::bench::{Bench, Release, board_in, board_of, programs};
 
@@ -80,6 +80,43 @@ fn boot84_a_device_lives_encrypted_on_the_cortex_m4() -> Result<()> {
 #[test]
 fn boot86_a_device_lives_by_its_own_key_on_the_cortex_m4() -> Result<()> {
     live_with(Loader::Symmetric, Bench::believes_itself)
+}
+
+/// The loader makes its report on the core that it is for, beside an envelope that waits.
+#[test]
+fn boot90_a_device_reports_from_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).with(Loader::Symmetric), folder.path())?;
+    bench.believes_itself();
+    bench.provision()?;
+    let expect = |bench: &mut Bench, words: &str| {
+        let report = bench.report()?;
+        ensure!(report.contains(words), "not {words}: {report}");
+        Ok(())
+    };
+    expect(&mut bench, "nothing-bootable")?;
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    expect(&mut bench, "success")?;
+
+    let mut forged = first.envelope.clone();
+    forged[20] ^= 1;
+    ensure!(bench.send(Object::Envelope, &forged).is_err(), "a forged envelope was taken");
+    expect(&mut bench, "at byte")?;
+    let other = bench.release_for_another(2)?;
+    bench.expect_refusal(Object::Envelope, &other, Reason::DeviceMismatch)?;
+    expect(&mut bench, "in the shared sequence (3)")?;
+
+    let next = bench.release(2, Behaviour::Confirms)?;
+    bench.offer(&next)?;
+    expect(&mut bench, "still to come")?;
+    bench.transfer(&next)?;
+    expect(&mut bench, "waits for a reset")?;
+    bench.expect_stack_reserve()?;
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    bench.expect_confirmed("2.0.0", 2)?;
+    Ok(())
 }
 
 fn live_with(loader: Loader, prepare: fn(&mut Bench)) -> Result<()> {

@@ -6,6 +6,7 @@ mod bench;
 mod machines;
 mod roots;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -167,15 +168,39 @@ fn a_device_with_applications_in_c_lives_on_the_cortex_m4() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_device_lives_in_the_simulator() -> Result<()> {
-    let programs = programs()?;
+/// A simulated device with its flash in this folder.
+fn simulator(folder: &Path) -> Result<Bench> {
     let program = xtask::build_programs()?.join("sim");
-    let folder = tempfile::tempdir()?;
-    let flash = folder.path().join("flash");
+    let flash = folder.join("flash");
     let mut device = Device::Sim { program, flash, bus: addresses::bus()?, process: None };
     device.restore_power()?;
-    let mut bench = Bench::new(device, programs)?;
+    Bench::new(device, programs()?)
+}
+
+/// A device that believes its maker's roots has a key for its reports alone.
+#[test]
+fn a_simulated_device_with_roots_reports() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = simulator(folder.path())?;
+    bench.has_a_key();
+    bench.provision()?;
+    let report = bench.report()?;
+    ensure!(report.contains("nothing-bootable"), "{report}");
+    let release = bench.release(1, Behaviour::Confirms)?;
+    bench.transfer(&release)?;
+    let report = bench.report()?;
+    ensure!(report.contains("waits for a reset"), "{report}");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let report = bench.report()?;
+    ensure!(report.contains("success"), "{report}");
+    Ok(())
+}
+
+#[test]
+fn a_device_lives_in_the_simulator() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = simulator(folder.path())?;
     let tag = bench.factory_tag()?;
     bench.cut_power()?;
     bench.device.restore_power()?;
