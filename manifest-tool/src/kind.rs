@@ -5,8 +5,9 @@ use std::path::Path;
 
 use suit_manifest::author::outline;
 use trust::author::{RecordKind, read_unverified_credential};
+use trust::blocks::VerifyingKey;
 use trust::device_keys::Purpose;
-use trust::host::{is_private_key, parse_public_key, read_unverified_revocation};
+use trust::host::{is_private_key, read_unverified_revocation};
 use trust::provisioning::ProvisioningBlock;
 use trust::{
     LedgerHead, read_succession_file, read_unverified_succession, read_unverified_succession_request,
@@ -131,7 +132,7 @@ impl Kind {
             _ if device_lists::is_list(file) => Self::DeviceList,
             _ if device_lists::is_log(file) => Self::LineLog,
             _ if transcript::is_transcript(file) => Self::Transcript,
-            _ if parse_public_key(file).is_ok() => Self::PublicKey,
+            _ if VerifyingKey::parse(file).is_ok() => Self::PublicKey,
             _ if file.windows(PEM_MARK.len()).take(4096).any(|window| window == PEM_MARK) => Self::Pem,
             _ if firmware_image::is_plausible(file, None) => Self::Firmware,
             _ => return None,

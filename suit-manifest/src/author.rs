@@ -38,7 +38,7 @@ pub use composition::{Composition, Identifier, LanguageText};
 pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, integrate, sever, take_apart, take_out};
-pub use outline::{Outline, algorithm_name, outline, structure_name};
+pub use outline::{Outline, algorithm_name, digest_name, outline, structure_name};
 pub use report::{
     CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportResult, ReportTree,
     SystemProperties, open_report, show_report,

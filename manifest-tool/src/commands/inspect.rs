@@ -1,6 +1,7 @@
 //! `inspect`: show a file without verifying it: files of this project, and SUIT envelopes of any tool.
 
 mod device_keys;
+mod public_key;
 mod records;
 
 use std::path::{Path, PathBuf};
@@ -11,10 +12,11 @@ use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{Outline, diagnostic_notation, inspect, outline};
 use suit_manifest::{ErrorKind, Reason};
 use trust::author::read_unverified_credential;
-use trust::host::{KeyFileError, parse_public_key};
+use trust::host::KeyFileError;
 use trust::provisioning::ProvisioningBlock;
 
 use self::device_keys::DeviceKeyView;
+use self::public_key::KeyView;
 use self::records::{ChainView, HeadView, chain, record};
 use crate::blocks::AuthenticationView;
 use crate::describe::{
@@ -152,13 +154,6 @@ struct AnchorView {
     domain: String,
 }
 
-#[derive(Debug, Serialize)]
-struct KeyView {
-    kid: String,
-    public_key: String,
-    cose_key: String,
-}
-
 /// Firmware: no envelope came with it.
 #[derive(Debug, Serialize)]
 struct PlainImageView {
@@ -203,14 +198,7 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
         ) => record(path, file)?,
         Some(Kind::SuccessionChain) => Content::SuccessionChain(chain(path, file)?),
         Some(Kind::ProvisioningBlock | Kind::BlockWithKeys) => Content::ProvisioningBlock(block(path, file)?),
-        Some(Kind::PublicKey | Kind::Pem) => {
-            let key = parse_public_key(file).map_err(|error| Error::public_key(path, error))?;
-            Content::PublicKey(KeyView {
-                kid: kid(key.kid()),
-                public_key: hex::encode(key.as_bytes()),
-                cose_key: hex::encode(key.to_cose_key()),
-            })
-        }
+        Some(Kind::PublicKey | Kind::Pem) => Content::PublicKey(KeyView::of(path, file)?),
         Some(Kind::Firmware) => Content::Image(image(file)),
         Some(
             Kind::MasterKey
@@ -367,9 +355,7 @@ impl Content {
             Self::SuccessionChain(view) => ("succession chain", view.rows()),
             Self::LedgerHead(view) => ("head of a ledger", view.rows()),
             Self::ProvisioningBlock(view) => ("provisioning block", view.rows()),
-            Self::PublicKey(view) => {
-                ("public key", vec![("kid", view.kid.clone()), ("public key", view.public_key.clone())])
-            }
+            Self::PublicKey(view) => ("public key", view.rows()),
             Self::Image(view) => ("image", view.rows()),
         }
     }

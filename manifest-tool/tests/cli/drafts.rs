@@ -232,6 +232,7 @@ fn verify_takes_the_six_examples_of_the_draft_under_its_key() {
         assert_eq!(verified["not_checked"], serde_json::json!(not_checked));
         let words = workshop.run(&split("verify draft.suit --public-key draft.pem")).stdout;
         assert!(words.contains("NOT checked") && words.contains("not compared"), "{words}");
+        assert!(words.contains("SHA-256 (-16) ") && !words.contains("unknown"), "{words}");
         // Digest, protected header and signature.
         let envelope = example(number);
         for position in [15, 40, envelope.len() - 1, 55, 60, 70, 110] {
@@ -242,6 +243,19 @@ fn verify_takes_the_six_examples_of_the_draft_under_its_key() {
             assert_eq!(run.exit, 5, "byte {position} of example {number}: {run:?}");
         }
     }
+}
+
+#[test]
+fn inspect_shows_a_key_of_p256_with_the_name_that_verify_gives_it() {
+    let workshop = workshop();
+    workshop.write("draft.suit", &example(0));
+    let key = workshop.ok(&["inspect", "draft.pem"]);
+    assert_eq!((&key["kind"], &key["curve"]), (&"public-key".into(), &"P-256".into()));
+    let verified = workshop.ok(&split("verify draft.suit --public-key draft.pem"));
+    assert_eq!(verified["blocks"][0]["key"], key["kid"]);
+    workshop.write("draft.cose", &hex::decode(key["cose_key"].as_str().unwrap()).unwrap());
+    assert_eq!(workshop.ok(&["inspect", "draft.cose"])["kid"], key["kid"]);
+    workshop.ok(&split("verify draft.suit --public-key draft.cose"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::tree::{
     ArgumentTree, CommandTree, EnvelopeTree, Identifier, IndexTree, Integrated, ManifestTree, Member,
     MemberKey, ParameterTree, Shown, read_shown,
 };
-use crate::argument::AnyDigest;
+use crate::argument::{AnyDigest, DigestAlgorithm};
 use crate::vocabulary::{EnvelopeElement, ManifestElement};
 
 const TAG_ENVELOPE: u64 = 107;
@@ -63,6 +63,12 @@ pub fn outline(file: &[u8]) -> Option<Outline> {
 #[must_use]
 pub fn algorithm_name(number: i64) -> String {
     names::algorithm(number.into())
+}
+
+/// Name and number of the algorithm of a digest.
+#[must_use]
+pub fn digest_name(algorithm: DigestAlgorithm) -> String {
+    names::digest(algorithm.number().into())
 }
 
 /// Name and tag of a structure of COSE.
@@ -109,7 +115,7 @@ fn integrated(room: &Room, member: &Integrated<'_>) -> Outline {
 }
 
 fn digest(room: &Room, name: impl Into<String>, digest: &AnyDigest<'_>) -> Outline {
-    let algorithm = names::digest(digest.algorithm().number().into());
+    let algorithm = digest_name(digest.algorithm());
     room.leaf(name, format!("{algorithm} {}", values::hex(digest.bytes())))
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Named {
 #[derive(Clone, Debug)]
 pub struct VerifyingKey {
     point: Point,
+    /// Of the members that such a key has to have.
+    cose_key: Vec<u8>,
     thumbprint: [u8; 32],
     /// `kid` of a COSE_Key (RFC 9052 section 7.1).
     name: Option<Vec<u8>>,
@@ -39,8 +41,7 @@ pub struct VerifyingKey {
 
 impl From<PublicKey> for VerifyingKey {
     fn from(key: PublicKey) -> Self {
-        let thumbprint = sha256(&key.to_cose_key());
-        Self { point: Point::Ed25519(key), thumbprint, name: None, algorithm: None }
+        Self::of(Point::Ed25519(key), key.to_cose_key().to_vec())
     }
 }
 
@@ -53,8 +54,11 @@ impl VerifyingKey {
         let (x, y) = whole.as_bytes().get(1..)?.split_at_checked(32)?;
         // {1: 2, -1: 1, -2: x, -3: y}: what RFC 9679 section 4.2 hashes of an EC2 key.
         let cose_key = [b"\xa4\x01\x02\x20\x01\x21\x58\x20".as_slice(), x, b"\x22\x58\x20", y].concat();
-        let thumbprint = sha256(&cose_key);
-        Some(Self { point: Point::P256(Box::new(key)), thumbprint, name: None, algorithm: None })
+        Some(Self::of(Point::P256(Box::new(key)), cose_key))
+    }
+
+    fn of(point: Point, cose_key: Vec<u8>) -> Self {
+        Self { point, thumbprint: sha256(&cose_key), cose_key, name: None, algorithm: None }
     }
 
     /// With what a COSE_Key says of it.
@@ -62,7 +66,22 @@ impl VerifyingKey {
         Self { name, algorithm, ..self }
     }
 
-    /// SHA-256 of the COSE_Key of its required members (RFC 9679).
+    /// The COSE_Key of the members that it has to have, in deterministic form.
+    #[must_use]
+    pub fn cose_key(&self) -> &[u8] {
+        &self.cose_key
+    }
+
+    /// Its point: of Ed25519 the bytes of RFC 8032 section 5.1.2, of P-256 those of SEC 1 section 2.3.3, not compressed.
+    #[must_use]
+    pub fn point(&self) -> Vec<u8> {
+        match &self.point {
+            Point::Ed25519(key) => key.as_bytes().to_vec(),
+            Point::P256(key) => key.to_sec1_point(false).as_bytes().to_vec(),
+        }
+    }
+
+    /// SHA-256 of that COSE_Key (RFC 9679).
     #[must_use]
     pub const fn thumbprint(&self) -> &[u8; 32] {
         &self.thumbprint

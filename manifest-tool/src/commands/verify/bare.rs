@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
-use suit_manifest::author::algorithm_name;
+use suit_manifest::author::digest_name;
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, ManifestTree, ParameterTree};
 use trust::blocks::{Keys, VerifyingKey};
 use trust::host::MAX_KEY_FILE_LEN;
@@ -85,7 +85,7 @@ impl BareArguments {
             verified: true,
             image_verified: image.is_some(),
             manifest_digest: hex::encode(tree.digest.bytes()),
-            digest_algorithm: algorithm_name(tree.digest.algorithm().number().into()),
+            digest_algorithm: digest_name(tree.digest.algorithm()),
             sequence: tree.manifest.sequence_number,
             keys,
             blocks,
