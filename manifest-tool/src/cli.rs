@@ -8,8 +8,8 @@ use trust::host::{parse_command_line, report_usage, usage_message};
 
 use crate::commands::{
     attach, ceremony, compose, create, credential, custody, diff, doctor, encrypt, extract, inspect,
-    integrate, key, ledger, lint, personalize, provision, publish, recertify, register, revoke, rotate,
-    setup, sever, sign, succession, verify, withdraw,
+    integrate, key, ledger, lint, personalize, provision, publish, recertify, register, report, revoke,
+    rotate, setup, sever, sign, succession, verify, withdraw,
 };
 use crate::error::Error;
 use crate::output::{Output, Report};
@@ -61,6 +61,9 @@ enum Command {
     Integrate(integrate::Integrate),
     /// Take an integrated image out of an envelope
     Extract(extract::Extract),
+    /// Show or verify what a device says of its last attempt to install
+    #[command(subcommand)]
+    Report(report::Command),
     /// Sign a revocation list with the root key
     Revoke(Box<revoke::Revoke>),
     /// Let another key take over from a release key
@@ -162,6 +165,8 @@ impl Command {
             Self::Sever(command) => report(output, command.run(output)),
             Self::Integrate(command) => report(output, command.run(output)),
             Self::Extract(command) => report(output, command.run(output)),
+            Self::Report(report::Command::Show(command)) => report(output, command.run(output)),
+            Self::Report(report::Command::Verify(command)) => report(output, command.run(output)),
             Self::Revoke(command) => report(output, command.run()),
             Self::Rotate(command) => report(output, command.run(output)),
             Self::Succession(command) => command.run(output),

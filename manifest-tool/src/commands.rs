@@ -21,6 +21,7 @@ pub mod provision;
 pub mod publish;
 pub mod recertify;
 pub mod register;
+pub mod report;
 pub mod revoke;
 pub mod rotate;
 pub mod setup;

@@ -46,6 +46,7 @@ mod cli {
     mod questions;
     mod refusals;
     mod register;
+    mod reports;
     mod revocation;
     mod revoked_devices;
     mod rotation;

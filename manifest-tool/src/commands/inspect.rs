@@ -110,7 +110,7 @@ struct EnvelopeView {
 
 /// An element of an envelope.
 #[derive(Debug, Serialize)]
-struct OutlineView {
+pub(super) struct OutlineView {
     name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     value: String,
@@ -126,7 +126,7 @@ impl From<Outline> for OutlineView {
 }
 
 impl OutlineView {
-    fn rows(&self, depth: usize, rows: &mut Vec<String>) {
+    pub(super) fn rows(&self, depth: usize, rows: &mut Vec<String>) {
         let colon = if self.value.is_empty() { "" } else { ": " };
         rows.push(format!("{:width$}{}{colon}{}", "", self.name, self.value, width = 2 * depth));
         self.parts.iter().for_each(|part| part.rows(depth + 1, rows));

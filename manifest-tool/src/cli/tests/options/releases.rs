@@ -139,6 +139,33 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--now 2030-01-31T00:00:00Z", ""),
         ],
     },
+    Options { shortest: "report show f", alone: &["--release r"], needs: &[], excludes: &[] },
+    Options {
+        shortest: "report verify f --block b",
+        alone: &["--nonce 0001020304050607", "--release r"],
+        needs: &[],
+        excludes: &[
+            ("--master m", "--line l --serial s"),
+            ("--line l", ""),
+            ("--serial s", ""),
+            ("--devices d", ""),
+            ("--derivation cmac", ""),
+            ("--revision 1", ""),
+            ("--nonce 00", ""),
+        ],
+    },
+    Options {
+        shortest: "report verify f --master m --line l --serial s",
+        alone: &[
+            "--nonce 0001020304050607",
+            "--release r",
+            "--devices d",
+            "--derivation cmac",
+            "--revision 1",
+        ],
+        needs: &[],
+        excludes: &[("--block b", "")],
+    },
     Options {
         shortest: "verify r --block b",
         // --now beside a block without anchors: `commands/verify.rs` judges it.
