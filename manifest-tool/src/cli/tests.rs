@@ -45,12 +45,13 @@ fn every_option_is_judged() {
     for options in COMMANDS.into_iter().flatten() {
         let command = options.shortest.split(" -").next().unwrap();
         let command: Vec<&str> = command.split(' ').collect();
-        let depth =
-            if ["key", "credential", "ledger", "succession", "custody", "ceremony"].contains(&command[0]) {
-                2
-            } else {
-                1
-            };
+        let depth = if ["key", "credential", "ledger", "succession", "custody", "ceremony", "report"]
+            .contains(&command[0])
+        {
+            2
+        } else {
+            1
+        };
         let name = command[..depth].join(" ");
         let pairs = options.needs.iter().chain(options.excludes).map(|(option, _)| option);
         let server = SERVER.split("  ");

@@ -53,7 +53,7 @@ pub struct Verify {
     #[arg(value_name = "FILE.report")]
     report: PathBuf,
     /// Provisioning block of the device
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["line", "derivation", "revision", "serial", "devices"])]
     block: Option<PathBuf>,
     #[command(flatten)]
     master: MasterArguments,
