@@ -4,7 +4,9 @@
 //! way to an [`Authenticated`] manifest.
 
 use trust::cbor::{Major, Span, bit};
-use trust::{Authority, DeviceAuthority, Kid, Role, Scope, TrustStore, claimed_issuer};
+use trust::{
+    Authority, DEFAULT_SEQUENCE_CEILING, DeviceAuthority, Kid, Role, Scope, TrustStore, claimed_issuer,
+};
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
@@ -200,7 +202,7 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
     ///
     /// # Errors
     /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] with what [`trust::verify_mac0`] refuses; those of
-    /// [`EnvelopeOf::authenticate`] behind it.
+    /// [`EnvelopeOf::authenticate`] behind it; [`ErrorKind::SequenceAboveCeiling`] above [`DEFAULT_SEQUENCE_CEILING`].
     #[inline(never)]
     pub fn authenticate_with(
         &self,
@@ -243,7 +245,12 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         let authority = authority.map_err(|error| Error::trust(error, base))?;
         self.check_manifest_digest()?;
         let mut authenticated = self.unread(authority);
-        authenticated.manifest.read_checked(self, None)?;
+        let manifest = &mut authenticated.manifest;
+        manifest.read_checked(self, None)?;
+        // No credential has a ceiling: a number that nothing exceeds would end the device.
+        if manifest.sequence_number() > DEFAULT_SEQUENCE_CEILING {
+            return Err(Error::new(ErrorKind::SequenceAboveCeiling, manifest.sequence_number_position()));
+        }
         Ok(authenticated)
     }
 

@@ -4,7 +4,7 @@ use coset::{CoseMac0, TaggedCborSerializable as _};
 use trust::{ErrorKind as Trust, Kid};
 
 use super::support::*;
-use crate::author::{self, create, inspect};
+use crate::author::{self, UpdateDescription, create, inspect};
 use crate::{Envelope, Error, ErrorKind, Reason, host, image_reference};
 
 const KID: Kid = Kid(*b"device 1");
@@ -50,6 +50,25 @@ fn another_implementation_verifies_the_mac() {
     };
     let attached = CoseMac0 { payload: Some(payload), ..mac0 };
     attached.verify_payload_tag(&[], || panic!("it has a payload"), verify).unwrap();
+}
+
+/// docs/attacks.md, SYM35: not even the maker's own key makes a release that no other one follows.
+#[test]
+fn sym35_a_device_takes_no_number_that_nothing_exceeds() {
+    let numbered = |sequence| {
+        let envelope = create(&UpdateDescription { sequence, ..update() }).unwrap();
+        // Who authenticates it reads it back as its device does.
+        match author::authenticate(&envelope, &KID, &KEY) {
+            Ok(envelope) => with_key(&envelope).map_err(|error| error.kind),
+            Err(author::AuthorError::Refused(error)) => Err(error.kind),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let ceiling = trust::DEFAULT_SEQUENCE_CEILING;
+    assert_eq!(numbered(ceiling), Ok(IMAGE));
+    for above in [ceiling + 1, u64::MAX] {
+        assert_eq!(numbered(above), Err(ErrorKind::SequenceAboveCeiling), "{above}");
+    }
 }
 
 /// docs/attacks.md, SYM40.
