@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 use serde::Serialize;
 use suit_manifest::argument::DigestAlgorithm;
-use suit_manifest::author::{ReportError, ReportResult, ReportTree, inspect, open_report, show_report};
+use suit_manifest::author::{ReportError, ReportOutcome, ReportResult, ReportTree, inspect, open_report, show_report};
 use suit_manifest::report::{MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN};
 use trust::Kid;
 use trust::device_keys::Purpose;
@@ -90,15 +90,6 @@ fn nonce(text: &str) -> Result<Nonce, String> {
     }
 }
 
-/// What became of the attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Outcome {
-    Success,
-    NotOver,
-    Refused,
-}
-
 #[derive(Debug, Serialize)]
 pub struct Reported {
     verified: bool,
@@ -109,7 +100,7 @@ pub struct Reported {
     fresh: bool,
     /// Of the manifest; `None` if none authenticated.
     manifest_digest: Option<String>,
-    outcome: Outcome,
+    outcome: &'static str,
     summary: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<Refusal>,
@@ -189,29 +180,26 @@ impl Verify {
 
 impl Reported {
     fn of(report: &ReportTree<'_>, kid: Option<&Kid>) -> Self {
-        let is_named = report.digest.bytes().iter().any(|byte| *byte != 0);
-        let (outcome, refusal) = match &report.result {
-            ReportResult::Success => (Outcome::Success, None),
-            ReportResult::Other { .. } if report.progress().is_some() => (Outcome::NotOver, None),
-            ReportResult::Other { code, record, reason } => {
-                let refusal = Refusal {
+        let refusal = match &report.result {
+            ReportResult::Other { code, record, reason } if report.outcome() == ReportOutcome::Refused => {
+                Some(Refusal {
                     reason: report.reason().map(|reason| reason.slug()),
                     result_code: *code,
                     suit_reason: *reason,
                     section: record.section,
                     offset: record.offset,
                     component: record.component,
-                };
-                (Outcome::Refused, Some(refusal))
+                })
             }
+            ReportResult::Success | ReportResult::Other { .. } => None,
         };
         Self {
             verified: false,
             device_key: kid.map(|kid| kid_text(*kid)),
             nonce: report.nonce.map(hex::encode),
             fresh: false,
-            manifest_digest: is_named.then(|| hex::encode(report.digest.bytes())),
-            outcome,
+            manifest_digest: report.manifest_digest().map(hex::encode),
+            outcome: report.outcome().name(),
             summary: report.summary(),
             refusal,
             release: None,

@@ -2,6 +2,10 @@
 //! the key of the device (section 8). For hosts: what the CDDL of the draft allows is read, what it does not is refused, at
 //! its byte. Elements that no document names are kept as they stand.
 
+mod said;
+
+pub use said::ReportOutcome;
+
 use trust::cbor::{Major, Span};
 use trust::{Kid, read_attached_mac0, verify_attached_mac0};
 
@@ -11,9 +15,8 @@ use super::tree::{Identifier, ParameterTree, read_identifier, read_parameter_ent
 use crate::argument::AnyDigest;
 use crate::error::{Error, ErrorKind};
 use crate::reason::Reason;
-use crate::report::Progress;
 use crate::source::Source;
-use crate::vocabulary::{CapabilityElement, ReportElement, ReportReason, ReportResultElement};
+use crate::vocabulary::{CapabilityElement, ReportElement, ReportResultElement};
 
 /// Items of a SUIT_Record without extensions.
 const RECORD_LEN: u32 = 5;
@@ -82,7 +85,7 @@ pub enum ReportResult<'a> {
     Success,
     /// Why it is not.
     Other {
-        /// Code of the device: [`Reason::code`] or [`Progress::code`] where it is one of this project.
+        /// Code of the device: [`Reason::code`] or [`crate::report::Progress::code`] where it is one of this project.
         code: i64,
         /// Where.
         record: RecordTree<'a>,
@@ -222,68 +225,6 @@ impl<'a> ReportTree<'a> {
     #[must_use]
     pub fn outline(&self) -> Outline {
         outline::report(self)
-    }
-
-    /// What became of the attempt, in one line.
-    #[must_use]
-    pub fn summary(&self) -> String {
-        let ReportResult::Other { code, record, reason } = &self.result else {
-            return "success: the image runs and has confirmed itself".to_owned();
-        };
-        if let Some(progress) = self.progress() {
-            return format!("not over: {}", progress.message());
-        }
-        let reason = outline::report_reason(*reason);
-        match self.reason() {
-            Some(own) => format!("{}: {} ({reason}; {})", own.slug(), own.message(), record.place()),
-            None => format!("{reason}, code {code}; {}", record.place()),
-        }
-    }
-
-    /// Why the attempt was refused, if the code is one of this project (docs/errors.md).
-    #[must_use]
-    pub fn reason(&self) -> Option<Reason> {
-        match self.result {
-            ReportResult::Other { code, .. } => u16::try_from(code).ok().and_then(Reason::from_code),
-            ReportResult::Success => None,
-        }
-    }
-
-    /// How far an attempt has come that is not over.
-    #[must_use]
-    pub fn progress(&self) -> Option<Progress> {
-        let ReportResult::Other { code, reason, .. } = self.result else { return None };
-        let is_this =
-            |progress: &Progress| i64::from(progress.code()) == code && progress.reason().number() == reason;
-        Progress::ALL.into_iter().find(is_this)
-    }
-
-    /// The reason of the draft; `None` for success, and for a later one.
-    #[must_use]
-    pub fn report_reason(&self) -> Option<ReportReason> {
-        match self.result {
-            ReportResult::Other { reason, .. } => ReportReason::from_number(reason),
-            ReportResult::Success => None,
-        }
-    }
-}
-
-impl RecordTree<'_> {
-    /// Where in the manifest, in words.
-    #[must_use]
-    pub fn place(&self) -> String {
-        let Self { manifest_id, section, offset, component, .. } = self;
-        let manifest = match &manifest_id[..] {
-            [] => String::new(),
-            way => format!(" of dependency {way:?}"),
-        };
-        match i32::try_from(*section) {
-            Ok(crate::report::NO_SECTION) => format!("at byte {offset} of what was refused"),
-            _ => format!(
-                "in {}{manifest} at byte {offset}, component {component}",
-                outline::report_section(*section)
-            ),
-        }
     }
 }
 
