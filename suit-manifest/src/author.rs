@@ -40,8 +40,8 @@ pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, integrate, sever, take_apart, take_out};
 pub use outline::{Outline, algorithm_name, digest_name, outline, structure_name};
 pub use report::{
-    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportOutcome, ReportResult, ReportTree,
-    SystemProperties, open_report, show_report,
+    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportOutcome, ReportResult,
+    ReportTree, SystemProperties, open_report, show_report,
 };
 pub use sequences::{Awaited, Command, Parameter, Sequences, compose};
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use can_bus::{BusAddress, Identifiers};
 use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
+use suit_manifest::report::{MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN};
 use trust::host::RecoveryFile;
 
 /// Find devices on the CAN bus, verify releases and install them
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     Abandon(Choice),
     /// Reset a device: a waiting image is swapped in, an unconfirmed trial is reverted
     Reset(Choice),
+    /// Ask a device what became of its last attempt to install. Its loader answers: this resets the device into its loader
+    /// and back
+    Report(AskReport),
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -137,6 +141,28 @@ pub(crate) struct Revocations {
     #[command(flatten)]
     pub(crate) choice: Choice,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct AskReport {
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+
+    /// Ask with this nonce of 8 to 64 bytes in hexadecimal digits, which the manufacturer gave [default: 16 fresh bytes]
+    #[arg(long, value_name = "HEX", value_parser = nonce)]
+    pub(crate) nonce: Option<Nonce>,
+
+    /// Keep the report in this new file, for manifest-tool report verify
+    #[arg(long, value_name = "FILE.report")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Reset the device into its loader without asking for confirmation
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// What makes an old report no answer to this question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Nonce(pub(crate) Vec<u8>);
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).multiple(true)))]
@@ -250,6 +276,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "use 1ms to 24 hours, in a form such as 500ms, 30s or 2m".to_owned())
 }
 
+fn nonce(text: &str) -> Result<Nonce, String> {
+    hex::decode(text)
+        .ok()
+        .filter(|bytes| (MIN_REPORT_NONCE_LEN..=MAX_REPORT_NONCE_LEN).contains(&bytes.len()))
+        .map(Nonce)
+        .ok_or_else(|| {
+            format!("use {MIN_REPORT_NONCE_LEN} to {MAX_REPORT_NONCE_LEN} bytes in hexadecimal digits")
+        })
+}
+
 fn node(text: &str) -> Result<u8, String> {
     let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) => u8::from_str_radix(hex, 16).ok(),
@@ -296,6 +332,15 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for bad in ["", "s", "0", "-1s", "1h", "1.5s", "99999999999999999999s", "2000m"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nonces() {
+        assert_eq!(nonce("00a1B2c3d4e5f607").map(|nonce| nonce.0.len()), Ok(8));
+        assert!(nonce(&"ab".repeat(64)).is_ok());
+        for bad in ["", "00a1b2c3d4e5f6", "00a1b2c3d4e5f60", "0x00a1b2c3d4e5f6", &"ab".repeat(65)] {
+            assert!(nonce(bad).is_err(), "{bad}");
         }
     }
 

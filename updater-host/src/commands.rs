@@ -2,10 +2,12 @@
 
 mod line;
 mod provision;
+mod report;
 mod revocations;
 
 pub(crate) use line::line;
 pub(crate) use provision::provision;
+pub(crate) use report::report;
 pub(crate) use revocations::revocations;
 
 use can_bus::Flow;

@@ -7,6 +7,7 @@ mod hints;
 mod line;
 mod provision;
 mod reasons;
+mod report;
 mod roots;
 mod words;
 
@@ -16,6 +17,7 @@ pub(crate) use answer::ServerAnswerError;
 pub(crate) use line::LineFault;
 pub(crate) use provision::ProvisionConflict;
 pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint};
+pub(crate) use report::ReportFault;
 pub(crate) use roots::RootFault;
 pub(crate) use words::{nrc_words, slot_name};
 
@@ -48,6 +50,8 @@ pub(crate) enum Subject {
     /// What brings a device to the root with this number.
     SuccessionChain(SuccessionNumber),
     ProvisioningBlock,
+    /// What a device says of its last attempt.
+    Report,
     /// An object as a whole: what the device was doing.
     Step(&'static str),
 }
@@ -64,6 +68,7 @@ impl std::fmt::Display for Subject {
             Self::Succession(source) => write!(f, "the succession {}", printable(source)),
             Self::SuccessionChain(number) => write!(f, "the succession chain to root {number}"),
             Self::ProvisioningBlock => f.write_str("the provisioning block"),
+            Self::Report => f.write_str("the report of the device"),
             Self::Step(step) => f.write_str(step),
         }
     }
@@ -108,7 +113,7 @@ pub(crate) enum Error {
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,
     /// The answer to the question was no.
-    #[error("the update was declined; nothing was changed")]
+    #[error("it was declined; nothing was changed")]
     Declined,
     /// More than one device and none chosen.
     #[error("{} devices answered and none was chosen:{}", .0.len(), list(.0))]
@@ -168,6 +173,9 @@ pub(crate) enum Error {
     /// What `provision` found in its way.
     #[error("nothing was written: {0}")]
     ProvisionConflict(ProvisionConflict),
+    /// Why there is no report.
+    #[error("{0}")]
+    Report(ReportFault),
     /// What stops a production line.
     #[error("{0}")]
     Line(LineFault),

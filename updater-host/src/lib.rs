@@ -81,6 +81,7 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
         }
         Command::Abandon(choice) => output.finish(commands::abandon(&cli, choice, &output, &interrupt).await),
         Command::Reset(choice) => output.finish(commands::restart(&cli, choice, &output, &interrupt).await),
+        Command::Report(options) => output.finish(commands::report(&cli, options, &output, &interrupt).await),
         Command::Update(options) => output.finish(update::run(&cli, options, &output, &interrupt).await),
     }
 }

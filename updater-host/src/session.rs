@@ -8,7 +8,7 @@ use update_protocol::uds::{Nrc, Session as Level};
 
 use crate::connection::{Connection, Trouble};
 use crate::device::{self, Device, DeviceTrust};
-use crate::error::{DeviceRefusal, Subject};
+use crate::error::{DeviceAnswerError, DeviceRefusal, Subject};
 use crate::text::DeviceText;
 
 /// What is being done when a device does not let a host in.
@@ -16,6 +16,9 @@ pub(crate) const PROGRAMMING: &str = "a programming session";
 
 /// How long a device may take to answer: P2 of ISO 14229-2.
 const ANSWER_TIME: Duration = Duration::from_millis(50);
+
+/// Longest report that is taken, in its container, bytes. Loaders of this version make 200; later ones may say more.
+pub(crate) const MAX_REPORT_LEN: usize = 4096;
 
 /// A device at one node address.
 #[derive(Debug)]
@@ -161,6 +164,19 @@ impl<'c> Session<'c> {
     pub(crate) async fn abandon(&mut self) -> Result<(), Trouble> {
         self.tester()?.routine(rid::ABANDON_INSTALL, &[]).await?;
         Ok(())
+    }
+
+    /// Has the loader make a report of its last attempt to install, in its container.
+    ///
+    /// # Errors
+    /// [`Trouble`]; [`DeviceAnswerError::TooLong`] above [`MAX_REPORT_LEN`]
+    pub(crate) async fn report(&mut self, nonce: &[u8]) -> Result<Vec<u8>, Trouble> {
+        let container = self.tester()?.routine(rid::MAKE_REPORT, nonce).await?;
+        if container.len() > MAX_REPORT_LEN {
+            let len = u32::try_from(container.len()).unwrap_or(u32::MAX);
+            return Err(Trouble::Answer(DeviceAnswerError::TooLong(len)));
+        }
+        Ok(container)
     }
 
     /// Resets the device. It may be gone before its answer is heard.

@@ -35,6 +35,7 @@ impl Error {
             Self::AddressClash { .. } => "node-address-clash",
             Self::AnotherTester { .. } => "another-tester",
             Self::ProvisionConflict(conflict) => conflict.code(),
+            Self::Report(fault) => fault.code(),
             Self::Line(fault) => fault.code(),
             Self::SerialNotFound { .. } => "serial-not-found",
             Self::DeviceSilent { .. } => "device-silent",
@@ -94,6 +95,7 @@ impl Error {
             | Self::Declined
             | Self::SeveralDevices(_) => 2,
             Self::Line(fault) => fault.exit_code(),
+            Self::Report(fault) => fault.exit_code(),
             Self::Read { source: ReadError::Io(_), .. }
             | Self::LineWrite { .. }
             | Self::Output(_)

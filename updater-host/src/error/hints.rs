@@ -6,6 +6,8 @@ use trust::host::ReadError;
 use super::reasons::{NO_IDENTITY, OTHER_HOST, nothing_runs_hint, reason_hint};
 use super::{Error, Moment, Subject, words};
 
+const OTHER_TOOLS: &str = "Disconnect other tools from the bus and run the command again. If it fails again, call the manufacturer.";
+
 impl Error {
     /// What to do about it.
     #[must_use]
@@ -18,7 +20,7 @@ impl Error {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
             }
             Self::ConfirmationNeeded => "Pass --yes.",
-            Self::Declined => "Run the command again when you want the update.",
+            Self::Declined => "Run the command again when you want it.",
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => "Use the form http://host:port or https://host, without user and password.",
@@ -68,6 +70,7 @@ impl Error {
                 "End the other program, or wait until it has finished, and run the command again: it resumes."
             }
             Self::ProvisionConflict(conflict) => conflict.hint(),
+            Self::Report(fault) => fault.hint(),
             Self::Line(fault) => fault.hint(),
             Self::DeviceLost { .. } => {
                 "Check power and cable, and run the same command again: it resumes where it stopped."
@@ -87,6 +90,7 @@ impl Error {
             Self::Refused { subject: Subject::SlotImage { .. }, reason: Reason::ImageDigestMismatch, .. } => {
                 "Pass both images of the release with --image."
             }
+            Self::Refused { subject: Subject::Report, reason, .. } if *reason != Reason::ReportNonce => OTHER_TOOLS,
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
                 Some(reason) => reason_hint(reason),
@@ -95,10 +99,7 @@ impl Error {
             },
             Self::Root(fault) => fault.hint(),
             Self::DeviceAnswer(error) if error.is_of_a_newer_loader() => OTHER_HOST,
-            Self::DeviceAnswer(_) => {
-                "Disconnect other tools from the bus and run the command again. If it fails again, call the \
-                 manufacturer."
-            }
+            Self::DeviceAnswer(_) => OTHER_TOOLS,
             Self::DeviceChanged { .. } => "Connect only one device with this node address.",
             Self::SlotChanged { .. } => {
                 "Run the update again; with --release, pass both images of the release with --image."

@@ -17,6 +17,9 @@ use update_protocol::uds::{Nrc, Session};
 
 use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
 
+/// What a device answers when it is asked for a report, by the nonce.
+pub(crate) type Reporting = Arc<dyn Fn(&[u8]) -> Result<Vec<u8>, Nrc> + Send + Sync>;
+
 /// How a device is, and how it goes wrong.
 #[derive(Clone)]
 pub(crate) struct Script {
@@ -89,6 +92,8 @@ pub(crate) struct Script {
     pub(crate) anchors_of_block: Option<Vec<u8>>,
     /// What the new application calls itself.
     pub(crate) version_after: Vec<u8>,
+    /// `None`: its loader has no reports.
+    pub(crate) reporting: Option<Reporting>,
     /// What comes of the reset after an install.
     pub(crate) after: After,
 }
@@ -175,6 +180,7 @@ impl Script {
             factory_tag: None,
             anchors_of_block: None,
             version_after: b"5.0.0".to_vec(),
+            reporting: None,
             after: After::Confirms,
         }
     }
@@ -187,6 +193,7 @@ pub(crate) enum Asked {
     Object(Object, Vec<u8>),
     Reset,
     Abandon,
+    Report(Vec<u8>),
 }
 
 struct Fake {
@@ -522,7 +529,12 @@ impl Handler for Fake {
         self.open = None;
     }
 
-    fn run_routine(&mut self, routine: u16, _option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
+    fn run_routine(&mut self, routine: u16, option: &[u8], answer: &mut Answer<'_>) -> Result<(), Nrc> {
+        if routine == rid::MAKE_REPORT {
+            self.note(Asked::Report(option.to_vec()));
+            let reporting = self.script.reporting.clone().ok_or(Nrc::INCORRECT_LENGTH)?;
+            return answer.append(&reporting(option)?);
+        }
         if routine != rid::ABANDON_INSTALL {
             return Err(Nrc::REQUEST_OUT_OF_RANGE);
         }

@@ -11,6 +11,7 @@ mod life;
 mod line;
 mod lost;
 mod made;
+mod report;
 mod revocation;
 mod session;
 mod slots;
