@@ -324,8 +324,8 @@ reasons! {
         "The device is already provisioned."
         "Use the device as it is; a provisioning block is written only once.";
     0x0303 ProvisioningMalformed "provisioning-malformed" 1 7
-        "The provisioning block is malformed."
-        "Create it again with manifest-tool provision.";
+        "The provisioning block is malformed, or lacks anchors or keys that this loader needs."
+        "Create it again, for this kind of device.";
     0x0304 AnchorCompiledIn "anchor-compiled-in" 4 7
         "The loader has a compiled-in anchor and accepts none from a provisioning block."
         "Create the provisioning block without --anchor.";
