@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
-use emulator::{Program, Programs, python};
+use emulator::{Loader, Program, Programs, python};
 
 use crate::board;
 use crate::process;
@@ -18,6 +18,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let in_place = Programs::new(workspace.target())?.in_place().loader()?;
     command.arg("--lines").arg(build_lines(workspace, "")?);
     command.arg("--in-place").arg(in_place).arg("--in-place-lines").arg(build_lines(workspace, ",in-place")?);
+    let own_key = Programs::new(workspace.target())?.with(Loader::Symmetric).loader()?;
+    command.arg("--own-key").arg(own_key);
+    command.arg("--own-key-lines").arg(build_lines(workspace, ",decrypting,own-key")?);
     options.run(workspace, command)
 }
 

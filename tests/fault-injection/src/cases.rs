@@ -3,16 +3,23 @@
 use anyhow::{Context as _, Result};
 use bootloader::layout::{Layout, Slot};
 use bootloader::state::{ImageRecord, Status};
-use device_harness::factory::{Factory, description, image, provisioning_block};
+use device_harness::factory::{
+    Factory, authenticated, authentication_key, description, image, provisioning_block,
+    provisioning_block_with,
+};
 use qemu_mps2_support::{AN386_LAYOUT, in_place_layout_of, layout::AN386};
 use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{create, inspect};
 use update_protocol::profile::Object;
 
-use crate::subject::Subject;
+use crate::subject::{Believes, Subject};
 
 /// Bytes of each image: with its head, two pages.
 const IMAGE_LEN: usize = 2600;
+/// Bytes of a MAC.
+const MAC_LEN: usize = 32;
+/// Of the device.
+const SERIAL: &str = "A-0001";
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_LEN: usize = 64;
 
@@ -32,13 +39,22 @@ pub(crate) struct Case {
 pub(crate) enum Strategy {
     Swap,
     InPlace,
+    /// As [`Strategy::Swap`], in a device that believes its own key.
+    OwnKey,
 }
 
 impl Strategy {
     const fn layout(self) -> Layout {
         match self {
-            Self::Swap => AN386_LAYOUT,
+            Self::Swap | Self::OwnKey => AN386_LAYOUT,
             Self::InPlace => in_place_layout_of(&AN386),
+        }
+    }
+
+    const fn believes(self) -> Believes {
+        match self {
+            Self::Swap | Self::InPlace => Believes::Roots,
+            Self::OwnKey => Believes::OwnKey,
         }
     }
 }
@@ -51,7 +67,7 @@ pub(crate) struct Prepared {
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 11] = [
+pub(crate) const CASES: [Case; 13] = [
     swap("flipped-image", "one bit of the active image", flipped_image),
     swap("forged-signature", "one bit of the signature in the active head", forged_signature),
     swap("forged-manifest", "another manifest under the genuine signature, with its image", forged_manifest),
@@ -79,6 +95,12 @@ pub(crate) const CASES: [Case; 11] = [
         "in the other slot, a pending image that the key never signed, and its digest in the journal",
         forged_pending_in_place,
     ),
+    own_key("forged-mac", "one bit of the MAC in the active head", forged_mac),
+    own_key(
+        "forged-own-head",
+        "a manifest and its image that the device's key never authenticated, and their digest in the journal",
+        forged_own_head,
+    ),
 ];
 
 type Make = fn(&History) -> Result<Prepared>;
@@ -91,13 +113,17 @@ const fn in_place(name: &'static str, about: &'static str, make: Make) -> Case {
     Case { name, about, strategy: Strategy::InPlace, make }
 }
 
+const fn own_key(name: &'static str, about: &'static str, make: Make) -> Case {
+    Case { name, about, strategy: Strategy::OwnKey, make }
+}
+
 impl Case {
     /// Makes the device and holds it against the loader library: it must refuse the forged thing.
     pub(crate) fn prepare(&self) -> Result<Prepared> {
-        let history = History::with_images(self.strategy.layout(), IMAGE_LEN);
+        let history = History::with_images(self.strategy, IMAGE_LEN);
         let prepared = history.and_then(|history| (self.make)(&history));
         let prepared = prepared.with_context(|| format!("cannot prepare the case {}", self.name))?;
-        let clean = Subject::of(prepared.subject.layout, prepared.subject.memory());
+        let clean = prepared.subject.with(prepared.subject.memory());
         let runs = clean.boot()?;
         let expected = match &prepared.allowed {
             Some((slot, image)) => clean.runs((*slot, image))?,
@@ -114,22 +140,24 @@ impl Case {
 
 /// A device that nobody has attacked: it runs its second release, of so many bytes, and has a revocation list.
 pub(crate) fn confirmed(image_len: usize) -> Result<Subject> {
-    History::with_images(Strategy::Swap.layout(), image_len)?.device()
+    History::with_images(Strategy::Swap, image_len)?.device()
 }
 
 /// A manufacturer and three releases.
 struct History {
     factory: Factory,
     layout: Layout,
+    believes: Believes,
     /// Linked for slot A, and for slot B, which are the same where images are swapped.
     images: [[Vec<u8>; 2]; 3],
 }
 
 impl History {
-    fn with_images(layout: Layout, len: usize) -> Result<Self> {
+    fn with_images(strategy: Strategy, len: usize) -> Result<Self> {
+        let (layout, believes) = (strategy.layout(), strategy.believes());
         let top = layout.ram().end().context("RAM has no end")?;
         let make = |fill| [Slot::A, Slot::B].map(|slot| image(len, fill, layout.run_address(slot), top));
-        Ok(Self { factory: Factory::new(1), layout, images: [0x11, 0x22, 0x33].map(make) })
+        Ok(Self { factory: Factory::new(1), layout, believes, images: [0x11, 0x22, 0x33].map(make) })
     }
 
     /// The image of a release in a slot.
@@ -140,7 +168,9 @@ impl History {
     /// The envelope of a release with this number.
     fn envelope(&self, sequence: u64, release: usize) -> Vec<u8> {
         let [first, second] = &self.images[release - 1];
-        if self.layout.swaps() {
+        if self.believes == Believes::OwnKey {
+            authenticated(&description(sequence, first), &authentication_key(SERIAL))
+        } else if self.layout.swaps() {
             self.factory.envelope(sequence, first)
         } else {
             self.factory.envelope_for_slots(sequence, [first, second])
@@ -155,14 +185,19 @@ impl History {
 
     /// A device that runs release 2, confirmed, with a revocation list and release 1 in slot B.
     fn device(&self) -> Result<Subject> {
-        let subject = Subject::new(self.layout);
-        let block = provisioning_block(&[self.factory.anchor()], None);
+        let subject = Subject::new(self.layout, self.believes);
+        let block = match self.believes {
+            Believes::Roots => provisioning_block(&[self.factory.anchor()], None),
+            Believes::OwnKey => provisioning_block_with(&[], None, &[authentication_key(SERIAL)]),
+        };
         subject.send(&[(Object::ProvisioningBlock, &block)])?;
         for (sequence, release) in [(1, 1), (2, 2)] {
             let slot = subject.state()?.spare_slot(&self.layout);
             subject.update(&self.envelope(sequence, release), self.image(release, slot))?;
         }
-        subject.send(&[(Object::RevocationList, &self.factory.revocation_list(1, &[]))])?;
+        if self.believes == Believes::Roots {
+            subject.send(&[(Object::RevocationList, &self.factory.revocation_list(1, &[]))])?;
+        }
         Ok(subject)
     }
 
@@ -206,6 +241,28 @@ fn forged_signature(history: &History) -> Result<Prepared> {
     let at = envelope.windows(sign1.len()).position(|bytes| bytes == sign1).context("no signature")?;
     // The signature ends the COSE_Sign1: R, then S.
     subject.flip(Slot::A, u32::try_from(at + sign1.len() - SIGNATURE_LEN)?, 0);
+    Ok(Prepared { subject, allowed: None })
+}
+
+/// Where the MAC of an envelope lies: it ends the COSE_Mac0.
+fn mac_of(envelope: &[u8]) -> Result<usize> {
+    let mac0 = inspect(envelope)?.mac0().context("the envelope has no MAC")?;
+    let at = envelope.windows(mac0.len()).position(|bytes| bytes == mac0).context("no MAC")?;
+    Ok(at + mac0.len() - MAC_LEN)
+}
+
+fn forged_mac(history: &History) -> Result<Prepared> {
+    let subject = history.device()?;
+    let at = mac_of(&history.envelope(2, 2))?;
+    subject.flip(Slot::A, u32::try_from(at)?, 0);
+    Ok(Prepared { subject, allowed: None })
+}
+
+fn forged_own_head(history: &History) -> Result<Prepared> {
+    let (mut envelope, genuine) = (history.envelope(2, 3), history.envelope(2, 2));
+    let (to, from) = (mac_of(&envelope)?, mac_of(&genuine)?);
+    envelope[to..to + MAC_LEN].copy_from_slice(&genuine[from..from + MAC_LEN]);
+    let subject = history.with_active(&envelope, history.third(), 2)?;
     Ok(Prepared { subject, allowed: None })
 }
 

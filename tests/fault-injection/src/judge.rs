@@ -66,7 +66,7 @@ impl<'p> Judge<'p> {
 
     fn examine(&self, attack: &Attack) -> Result<Verdict> {
         let memory = std::fs::read(self.folder.join(&attack.flash))?;
-        let subject = Subject::of(self.prepared.subject.layout, memory);
+        let subject = self.prepared.subject.with(memory);
         let Ok(state) = subject.state() else {
             // The head of the emulated chip is gone, which no chip has: nothing can run from it.
             let findings = if attack.end == End::Image { vec![Finding::Boots] } else { Vec::new() };

@@ -40,6 +40,12 @@ pub(crate) struct Arguments {
     /// An ELF of its code with line tables
     #[arg(long, value_name = "LINES")]
     in_place_lines: Option<PathBuf>,
+    /// The loader that believes the device's own key, for the cases that attack it
+    #[arg(long, value_name = "LOADER")]
+    own_key: Option<PathBuf>,
+    /// An ELF of its code with line tables
+    #[arg(long, value_name = "LINES")]
+    own_key_lines: Option<PathBuf>,
     /// A Python interpreter that has unicorn
     #[arg(long)]
     python: PathBuf,
@@ -101,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut reports = Vec::new();
-    for strategy in [Strategy::Swap, Strategy::InPlace] {
+    for strategy in [Strategy::Swap, Strategy::InPlace, Strategy::OwnKey] {
         let is_meant =
             |name: &str| arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == name);
         let cases: Vec<_> =
@@ -112,8 +118,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
         let (path, lines) = match strategy {
             Strategy::Swap => (Some(&arguments.loader), &arguments.lines),
             Strategy::InPlace => (arguments.in_place.as_ref(), &arguments.in_place_lines),
+            Strategy::OwnKey => (arguments.own_key.as_ref(), &arguments.own_key_lines),
         };
-        let path = path.context("cases in place need --in-place LOADER")?;
+        let path = path.context("these cases need --in-place LOADER or --own-key LOADER")?;
         let loader = Loader::read(path, lines.as_deref())?;
         attack(&cases, &loader, arguments, &mut reports)?;
     }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 
 use anyhow::{Result, anyhow, bail};
-use bootloader::flash::Flash;
+use bootloader::flash::{Flash, HasLayout};
 use bootloader::journal::Journal;
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::Request;
@@ -14,6 +14,7 @@ use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Boot, Buffers, Loader, Session, application};
 use device_harness::device::wake;
+use device_harness::part::Symmetric;
 use flash_array::{FlashArray, Store, store_len};
 use qemu_mps2_support::layout::FLASH_LEN;
 use suit_manifest::Reason;
@@ -30,6 +31,12 @@ const DESCRIPTION: Description =
 
 #[derive(Clone, Debug)]
 struct Memory(Rc<RefCell<Vec<u8>>>);
+
+impl Memory {
+    fn of(bytes: Vec<u8>) -> Self {
+        Self(Rc::new(RefCell::new(bytes)))
+    }
+}
 
 impl Store for Memory {
     type Error = Infallible;
@@ -49,21 +56,35 @@ impl Store for Memory {
 
 type Array = FlashArray<Memory>;
 
+/// Whom a device believes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Believes {
+    Roots,
+    OwnKey,
+}
+
+/// What came of a reset.
+struct Started {
+    runs: bool,
+    refusal: Option<Reason>,
+}
+
 /// A device that no attack has reached yet, or what one left.
 pub(crate) struct Subject {
     memory: Memory,
     pub(crate) layout: Layout,
+    believes: Believes,
 }
 
 impl Subject {
     /// A new chip.
-    pub(crate) fn new(layout: Layout) -> Self {
-        Self::of(layout, vec![0; STORE_LEN])
+    pub(crate) fn new(layout: Layout, believes: Believes) -> Self {
+        Self { memory: Memory::of(vec![0; STORE_LEN]), layout, believes }
     }
 
-    /// A device with this memory.
-    pub(crate) fn of(layout: Layout, memory: Vec<u8>) -> Self {
-        Self { memory: Memory(Rc::new(RefCell::new(memory))), layout }
+    /// The same device with this memory.
+    pub(crate) fn with(&self, memory: Vec<u8>) -> Self {
+        Self { memory: Memory::of(memory), ..*self }
     }
 
     /// Its memory.
@@ -72,9 +93,13 @@ impl Subject {
     }
 
     fn flash(&self) -> Result<Flash<Array>> {
+        self.flash_of(self.layout)
+    }
+
+    fn flash_of<L: HasLayout>(&self, layout: L) -> Result<Flash<Array, L>> {
         let array =
             FlashArray::power_up(self.memory.clone(), FLASH_LEN).map_err(|error| anyhow!("{error:?}"))?;
-        Flash::new(array, self.layout).map_err(|error| anyhow!("{error:?}"))
+        Flash::new(array, layout).map_err(|error| anyhow!("{error:?}"))
     }
 
     /// What the journal says.
@@ -84,15 +109,12 @@ impl Subject {
 
     /// A reset; whether an image runs.
     pub(crate) fn boot(&self) -> Result<bool> {
-        self.with_loader(None, |boot| Ok(matches!(boot, Boot::Run(_))))
+        Ok(self.start(None, &[])?.runs)
     }
 
     /// A reset; why the device stays on its bus.
     pub(crate) fn refusal(&self) -> Result<Option<Reason>> {
-        self.with_loader(None, |boot| match boot {
-            Boot::Run(_) => Ok(None),
-            Boot::Stay(session) => Ok(session.refusal().map(|refusal| refusal.reason)),
-        })
+        Ok(self.start(None, &[])?.refusal)
     }
 
     /// Resets until nothing changes any more; whether an image runs then.
@@ -112,22 +134,35 @@ impl Subject {
         application::Device::open(self.flash()?).confirm().map(drop).map_err(|error| anyhow!("{error:?}"))
     }
 
-    fn with_loader<T>(
+    /// A reset with this request, and objects that are sent to a loader that stays.
+    fn start(&self, request: Option<Request>, objects: &[(Object, &[u8])]) -> Result<Started> {
+        match self.believes {
+            Believes::Roots => self.start_as(self.layout, request, objects),
+            Believes::OwnKey => self.start_as(Symmetric::from(self.layout), request, objects),
+        }
+    }
+
+    fn start_as<L: HasLayout>(
         &self,
+        layout: L,
         request: Option<Request>,
-        use_it: impl FnOnce(Boot<'_, Array>) -> Result<T>,
-    ) -> Result<T> {
+        objects: &[(Object, &[u8])],
+    ) -> Result<Started> {
         let (mut envelope, mut list) = ([0; _], [0; _]);
         let buffers = Buffers { envelope: &mut envelope, list: &mut list };
-        use_it(Loader::start(self.flash()?, buffers).boot(&wake(request), DESCRIPTION))
+        match Loader::start(self.flash_of(layout)?, buffers).boot(&wake(request), DESCRIPTION) {
+            Boot::Run(_) => Ok(Started { runs: true, refusal: None }),
+            Boot::Stay(mut session) => {
+                objects.iter().try_for_each(|(object, bytes)| download(&mut session, *object, bytes))?;
+                Ok(Started { runs: false, refusal: session.refusal().map(|refusal| refusal.reason) })
+            }
+        }
     }
 
     /// Sends objects in one session.
     pub(crate) fn send(&self, objects: &[(Object, &[u8])]) -> Result<()> {
-        self.with_loader(Some(Request::ProgrammingSession { answer: true }), |boot| {
-            let Boot::Stay(mut session) = boot else { bail!("the loader was asked for") };
-            objects.iter().try_for_each(|(object, bytes)| download(&mut session, *object, bytes))
-        })
+        let started = self.start(Some(Request::ProgrammingSession { answer: true }), objects)?;
+        if started.runs { bail!("the loader was asked for") } else { Ok(()) }
     }
 
     /// Installs, tries and confirms a release.
@@ -184,7 +219,7 @@ impl Subject {
     }
 }
 
-fn download(session: &mut Session<'_, Array>, object: Object, bytes: &[u8]) -> Result<()> {
+fn download<L: HasLayout>(session: &mut Session<'_, Array, L>, object: Object, bytes: &[u8]) -> Result<()> {
     let address = object.address().ok_or_else(|| anyhow!("{object:?} has no address"))?;
     let size = u32::try_from(bytes.len())?;
     let mut result = session.open_object(Download { address, size });
