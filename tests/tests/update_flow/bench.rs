@@ -101,6 +101,13 @@ impl Bench {
         std::fs::write(self.path(name), bytes).expect("written");
     }
 
+    /// The programs refuse secrets that others can read.
+    pub(crate) fn write_secret(&self, name: &str, bytes: &[u8]) {
+        self.write(name, bytes);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.path(name), mode).expect("permissions");
+    }
+
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).expect("read")
     }
@@ -154,7 +161,7 @@ impl Bench {
     }
 
     /// manifest-tool in the bench's folder.
-    fn maker(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn maker(&self, arguments: &[&str]) -> Ended {
         let mut command = parent_death::command(program("manifest-tool"));
         command.current_dir(self.folder.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -258,10 +265,7 @@ impl UpdateServer {
     }
 
     pub(crate) fn command(bench: &Bench, port: u16) -> Command {
-        bench.write("token", b"a-token-for-tests-0123456789abcdef\n");
-        // The server refuses one that others can read.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(bench.path("token"), mode).expect("permissions");
+        bench.write_secret("token", b"a-token-for-tests-0123456789abcdef\n");
         let mut command = parent_death::command(program("update-server"));
         command.current_dir(bench.folder.path());
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", "server"]);

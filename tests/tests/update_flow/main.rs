@@ -9,6 +9,7 @@ mod in_place;
 mod life;
 mod line;
 mod relay;
+mod report;
 mod reports;
 mod revocation;
 mod succession;
