@@ -18,10 +18,11 @@ use trust::host::folder_of;
 
 use self::commands::commands;
 use self::reader::{Fault, Node, Read, Table};
-use self::values::{bytes, identifier, version};
+use self::values::{bytes, cbor, identifier, index, version};
 use crate::error::Error;
 use crate::files::read;
 use crate::image::MAX_PAYLOAD_LEN;
+use crate::kind::Kind;
 
 /// Version of the format of descriptions.
 const FORMAT: u64 = 1;
@@ -76,7 +77,17 @@ impl Files {
         self.folder.join(name)
     }
 
-    fn content(&self, name: &str) -> Read<Vec<u8>> {
+    /// What the text of a description names. An envelope is public.
+    fn content(&self, node: Node<'_, '_>) -> Read<Vec<u8>> {
+        let name = node.text()?;
+        let content = self.read(name)?;
+        match Kind::secret_in(&content) {
+            Some(kind) => Err(node.fault(format!("{name} is {kind}, and an envelope is for everybody"))),
+            None => Ok(content),
+        }
+    }
+
+    fn read(&self, name: &str) -> Read<Vec<u8>> {
         let path = self.path(name);
         if let Some(content) = self.read.borrow().get(&path) {
             return Ok(content.clone());
@@ -123,7 +134,7 @@ fn document_of(mut table: Table<'_, '_>, files: &Files) -> Read<Composition> {
             composition.text.insert(language.to_owned(), text(node)?);
         }
     }
-    composition.coswid = table.take("coswid").map(|node| bytes(node, files)).transpose()?;
+    composition.coswid = table.take("coswid").map(|node| cbor(node, files)).transpose()?;
     if let Some(node) = table.take("integrated") {
         for (uri, _, node) in node.table()?.entries() {
             composition.integrated.insert(uri.to_owned(), bytes(node, files)?);
@@ -154,9 +165,8 @@ fn severable(node: Node<'_, '_>, composition: &Composition) -> Read<ManifestElem
 /// suit-dependencies: `INDEX = { prefix = [...] }`
 fn dependencies(node: Node<'_, '_>) -> Read<BTreeMap<u64, Option<Identifier>>> {
     let mut dependencies = BTreeMap::new();
-    for (index, key, node) in node.table()?.entries() {
-        let number =
-            index.parse().map_err(|_| Fault::At(key, format!("{index:?} is no index of a component")))?;
+    for (name, key, node) in node.table()?.entries() {
+        let number = index(name, key)?;
         let mut metadata = node.table()?;
         let prefix = metadata.take("prefix").map(identifier).transpose()?;
         metadata.finish()?;

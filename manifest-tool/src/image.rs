@@ -11,9 +11,9 @@ mod tests;
 use std::ops::Range;
 
 use trust::encryption::ContentAlgorithm;
-use trust::host::is_private_key;
 
 use crate::files::contains;
+use crate::kind::Kind;
 use pieces::{Lines, Pieces};
 
 /// Longest input file, bytes.
@@ -120,9 +120,9 @@ pub enum ImageError {
     /// No vector table that leads into the image: text, an archive, firmware for another processor.
     #[error("it does not begin with the vector table of a Cortex-M image")]
     NotFirmware,
-    /// A private key: an image is public.
-    #[error("it is a private key")]
-    PrivateKey,
+    /// An image is public.
+    #[error("it is {0}")]
+    Secret(Kind),
     /// A loaded segment begins with the ELF header itself, and there are no sections to tell it apart.
     #[error("a loaded segment holds the ELF header")]
     HeaderInSegment,
@@ -146,7 +146,7 @@ impl ImageError {
             Self::NotFirmware => {
                 "Pass the linked firmware; `create` takes data that is not code with --image-format bin --allow-non-firmware."
             }
-            Self::PrivateKey => "Pass the firmware file.",
+            Self::Secret(_) => "Pass the firmware file.",
             Self::HeaderInSegment => {
                 "Keep the section headers when you strip the file, or link with -nmagic."
             }
@@ -250,8 +250,8 @@ fn plain(input: &[u8], options: &Options) -> Result<Image, ImageError> {
     if options.base.is_some() || options.range.is_some() {
         return Err(ImageError::NoAddresses);
     }
-    if is_private_key(input) {
-        return Err(ImageError::PrivateKey);
+    if let Some(kind) = Kind::secret_in(input) {
+        return Err(ImageError::Secret(kind));
     }
     Ok(Image { bytes: input.to_vec(), format: Format::Bin, address: None, left_out: 0 })
 }

@@ -86,6 +86,16 @@ impl Kind {
         )
     }
 
+    /// What a file is that goes to nobody else, if it is such a thing. Firmware may well have a key in it.
+    pub fn secret_in(file: &[u8]) -> Option<Self> {
+        Self::of(file).filter(|kind| {
+            matches!(
+                kind,
+                Self::PrivateKey | Self::MasterKey | Self::Recipients | Self::BlockWithKeys | Self::Share
+            )
+        })
+    }
+
     /// Whether only a file of the same kind replaces it.
     pub const fn is_record(self) -> bool {
         match self {

@@ -7,8 +7,8 @@ use suit_manifest::author::Command;
 use suit_manifest::vocabulary::{ArgumentForm, CommandCode, ParameterKey};
 
 use super::Files;
-use super::reader::{Fault, Node, Read};
-use super::values::{bytes, custom_number, parameters};
+use super::reader::{Node, Read};
+use super::values::{cbor, custom_number, index as component, parameters};
 
 /// An alternative of try-each that succeeds without a command.
 const NOTHING: &str = "nothing";
@@ -40,7 +40,7 @@ fn command(node: Node<'_, '_>, files: &Files) -> Read<Command> {
     }
     let (name, at, argument) = node.table()?.only()?;
     let Some(code) = code_of(name) else {
-        return Ok(Command::Custom(custom_number(name, at)?, bytes(argument, files)?));
+        return Ok(Command::Custom(custom_number(name, at)?, cbor(argument, files)?));
     };
     Ok(match code.argument() {
         ArgumentForm::Policy => {
@@ -94,10 +94,8 @@ fn by_component<T>(
     mut value: impl FnMut(Node<'_, '_>) -> Read<T>,
 ) -> Read<BTreeMap<u64, T>> {
     let mut components = BTreeMap::new();
-    for (index, at, node) in node.table()?.entries() {
-        let number =
-            index.parse().map_err(|_| Fault::At(at, format!("{index:?} is no index of a component")))?;
-        components.insert(number, value(node)?);
+    for (name, at, node) in node.table()?.entries() {
+        components.insert(component(name, at)?, value(node)?);
     }
     Ok(components)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use suit_manifest::argument::DigestAlgorithm;
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{Awaited, Identifier, Parameter, image_uri};
+use suit_manifest::author::{Awaited, Identifier, Parameter, diagnostic_notation, image_uri};
 use suit_manifest::vocabulary::{Comparison, ParameterKey, WaitEventKey};
 use uuid::Uuid;
 
@@ -20,9 +20,25 @@ pub(super) fn bytes(node: Node<'_, '_>, files: &Files) -> Read<Vec<u8>> {
         "hex" => hex::decode(value.text()?)
             .map_err(|error| value.fault(format!("these are no hexadecimal digits: {error}"))),
         "text" => Ok(value.text()?.as_bytes().to_vec()),
-        "file" => files.content(value.text()?),
+        "file" => files.content(value),
         _ => Err(Fault::At(at, format!("{form:?} is none of hex, text, file"))),
     }
+}
+
+/// The same, being one item of CBOR: it stands in the envelope as it is, so that no reader takes it for another one.
+pub(super) fn cbor(node: Node<'_, '_>, files: &Files) -> Read<Vec<u8>> {
+    let encoded = bytes(node, files)?;
+    match diagnostic_notation(&encoded) {
+        Ok(_) => Ok(encoded),
+        Err(_) => Err(node
+            .fault("one item of CBOR in deterministic encoding (RFC 8949 section 4.2.1) is required here")),
+    }
+}
+
+/// The index of a component as the name of an entry, in its one spelling.
+pub(super) fn index(name: &str, at: usize) -> Read<u64> {
+    let number = name.parse::<u64>().ok().filter(|number| number.to_string() == name);
+    number.ok_or_else(|| Fault::At(at, format!("{name:?} is no index of a component")))
 }
 
 /// A component identifier: a list of texts, or `{ hex = "..." }` for what is none.
@@ -78,12 +94,12 @@ fn digest(node: Node<'_, '_>, files: &Files) -> Read<(DigestAlgorithm, Vec<u8>)>
         let algorithm =
             table.take("algorithm").map_or(Ok(DigestAlgorithm::Sha256), |node| node.one_of(&DIGESTS))?;
         table.finish()?;
-        return Ok((algorithm, algorithm.digest(&files.content(file.text()?)?)));
+        return Ok((algorithm, algorithm.digest(&files.content(file)?)));
     }
     if let Some(file) = table.take("manifest-of") {
         table.finish()?;
         let name = file.text()?;
-        let content = files.content(name)?;
+        let content = files.content(file)?;
         let refused = |error| Fault::Of(Box::new(Error::refused_manifest(&files.path(name), error)));
         let digest = EnvelopeTree::read(&content).map_err(refused)?.digest;
         return Ok((digest.algorithm(), digest.bytes().to_vec()));
@@ -111,7 +127,7 @@ pub(super) fn parameters(node: Node<'_, '_>, files: &Files) -> Read<Vec<Paramete
         let known = ParameterKey::ALL.iter().find(|key| key.name() == name);
         match known {
             Some(key) => parameter(*key, node, vendor, files),
-            None => Ok(Parameter::Custom(custom_number(name, at)?, bytes(node, files)?)),
+            None => Ok(Parameter::Custom(custom_number(name, at)?, cbor(node, files)?)),
         }
     };
     entries.into_iter().map(parameter).collect()
@@ -119,9 +135,9 @@ pub(super) fn parameters(node: Node<'_, '_>, files: &Files) -> Read<Vec<Paramete
 
 /// The number of something that no document names.
 pub(super) fn custom_number(name: &str, at: usize) -> Read<i32> {
-    name.parse::<i32>().ok().filter(|number| *number < 0).ok_or_else(|| {
-        Fault::At(at, format!("{name:?} is not known here; what is custom has a number below 0"))
-    })
+    let number = name.parse::<i32>().ok().filter(|number| *number < 0 && number.to_string() == name);
+    let unknown = "is not known here; what is custom has a number below 0, of 32 bits";
+    number.ok_or_else(|| Fault::At(at, format!("{name:?} {unknown}")))
 }
 
 fn parameter(key: ParameterKey, node: Node<'_, '_>, vendor: Option<Uuid>, files: &Files) -> Read<Parameter> {
@@ -179,7 +195,7 @@ fn parameter(key: ParameterKey, node: Node<'_, '_>, vendor: Option<Uuid>, files:
             Parameter::Version(comparison, version)
         }
         ParameterKey::WaitInfo => Parameter::WaitInfo(wait_info(node, files)?),
-        ParameterKey::ComponentMetadata => Parameter::Metadata(bytes(node, files)?),
+        ParameterKey::ComponentMetadata => Parameter::Metadata(cbor(node, files)?),
     })
 }
 

@@ -404,6 +404,13 @@ fn a_description_that_is_not_understood_names_its_line() {
         ("{ -5 =", "{ 5 =", 49, "a number below 0"),
         ("load = [", "loads = [", 53, "no sequence \"loads\""),
         ("uninstall = [", "text = [", 55, "no sequence \"text\""),
+        ("{ -5 = { hex = \"01\" } }", "{ -5 = { hex = \"01ff\" } }", 49, "one item of CBOR"),
+        ("{ -5 = { hex = \"01\" } }", "{ -5 = { hex = \"1801\" } }", 49, "deterministic"),
+        ("coswid = { hex = \"a0\" }", "coswid = { hex = \"\" }", 11, "one item of CBOR"),
+        ("{ hex = \"a10118c0\" }", "{ hex = \"bf0118c0ff\" }", 35, "one item of CBOR"),
+        ("dependencies = { 1 =", "dependencies = { 02 =", 9, "no index"),
+        ("2 = { image-size = 7 }", "00 = { image-size = 7 }", 41, "no index"),
+        ("{ -5 =", "{ -05 =", 49, "32 bits"),
         ("authorization = 1", "authorisation = 1", 34, "no event"),
         ("model-info", "model", 69, "not known here"),
     ] {
@@ -418,6 +425,23 @@ fn a_description_that_is_not_understood_names_its_line() {
             "{to}: {message}"
         );
         assert!(!workshop.path("e.suit").exists(), "{to}");
+    }
+    // An envelope is for everybody.
+    let keys = super::personalize::desk();
+    keys.key("release");
+    for name in ["release.pem", "master.key", "batch/A-0001.block"] {
+        let description = EVERYTHING
+            .replace("\"#app\" = { file = \"image.bin\" }", &format!("\"#app\" = {{ file = \"{name}\" }}"));
+        keys.write("image.bin", b"image");
+        keys.write("d.toml", description.as_bytes());
+        let run = keys.run(&split("--json compose d.toml --out e.suit"));
+        let message = run.object()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("is for everybody") && message.contains(name), "{message}");
+        let create = format!(
+            "create --image {name} --image-format bin --allow-non-firmware --vendor v --class c --sequence 1 --version 1 --out e \
+             --image-out i"
+        );
+        assert_eq!(keys.refused(&split(&create)), ("image-unusable".into(), 5), "{name}");
     }
     // A file that is not there is named, and what the documents do not allow is told by its rule.
     let refused = |from: &str, to: &str| {

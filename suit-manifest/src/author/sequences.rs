@@ -283,9 +283,10 @@ pub(super) fn numbers(numbers: &[i64]) -> Value {
     Value::Array(numbers.iter().map(|number| (*number).into()).collect())
 }
 
-/// An item that comes in CBOR.
+/// An item that comes in CBOR, and is written as it came.
 pub(super) fn item(encoded: &[u8]) -> Result<Value, AuthorError> {
-    ciborium::from_reader(encoded).map_err(|_| AuthorError::Encoding)
+    let value = ciborium::from_reader(encoded).map_err(|_| AuthorError::Encoding)?;
+    if encode(&value)? == encoded { Ok(value) } else { Err(AuthorError::Encoding) }
 }
 
 impl Command {
