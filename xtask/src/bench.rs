@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: a first honest measure, not a contest: how fast an image travels into each device, and
 //! how long a verification takes on this machine. Development builds of our code over optimised dependencies; release builds
-//! beside other programs (`--paced`, `--server`).
+//! beside other programs (`suit`, `--paced`, `--server`).
 
 mod paced;
 mod server;
+mod suit;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,7 +32,7 @@ const VERSION: &str = "1.0.0";
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Measure this only
-    #[arg(value_enum, value_name = "WHAT", conflicts_with_all = ["programs", "paced", "server"])]
+    #[arg(value_enum, value_name = "WHAT", conflicts_with_all = ["paced", "server"])]
     pub(crate) what: Option<What>,
     /// Take the programs from this directory instead of building them
     #[arg(long, value_name = "DIR")]
@@ -55,6 +56,8 @@ pub(crate) struct Arguments {
 pub(crate) enum What {
     /// Instructions of the loader from the reset to the jump, beside bare SHA-256 and bare verifications
     Boot,
+    /// Making, signing and encrypting of releases by manifest-tool, beside OpenSSL, in a release build
+    Suit,
 }
 
 #[derive(Serialize)]
@@ -64,6 +67,8 @@ struct Report {
     transfers: Vec<Transfer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     paced: Vec<paced::Row>,
+    /// With short images: `bench suit` measures.
+    suit: suit::Report,
 }
 
 /// A first install of an image; the seconds are updater-host's own, from the first question to the confirmation.
@@ -78,7 +83,20 @@ struct Transfer {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let _lock = workspace.lock("bench")?;
     if arguments.what == Some(What::Boot) {
+        ensure!(arguments.programs.is_none(), "a boot has none of these programs; omit --programs");
         return skip::count_boot(workspace, arguments.json);
+    }
+    if arguments.what == Some(What::Suit) {
+        let programs = match &arguments.programs {
+            Some(programs) => std::path::absolute(programs)?,
+            None => workspace.release_program("manifest-tool")?,
+        };
+        let report = suit::measure(workspace, &programs, suit::Extent::Full)?;
+        match arguments.json {
+            true => println!("{}", serde_json::to_string(&report)?),
+            false => print!("{report}"),
+        }
+        return Ok(());
     }
     if arguments.server {
         let report =
@@ -110,7 +128,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         transfers.push(bench.transfer(Device::board(&loader, &directory)?)?);
     }
     let paced = if arguments.paced { bench.paced(workspace)? } else { Vec::new() };
-    let report = Report { verify_seconds, transfers, paced };
+    let suit = suit::measure(workspace, &programs, suit::Extent::Brief)?;
+    let report = Report { verify_seconds, transfers, paced, suit };
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());
@@ -125,6 +144,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     for row in &report.paced {
         println!("{row}");
     }
+    print!("{}", report.suit);
     Ok(())
 }
 

@@ -163,7 +163,16 @@ impl Workspace {
 
     /// The same programs as they are released.
     pub(crate) fn release_programs(&self) -> Result<PathBuf> {
-        let packages = HOST_PROGRAMS.iter().flat_map(|package| ["--package", package]);
+        self.build_release(&HOST_PROGRAMS)
+    }
+
+    /// The directory of one of them, as it is released.
+    pub(crate) fn release_program(&self, program: &str) -> Result<PathBuf> {
+        self.build_release(&[program])
+    }
+
+    fn build_release(&self, programs: &[&str]) -> Result<PathBuf> {
+        let packages = programs.iter().flat_map(|package| ["--package", package]);
         process::check(self.cargo().args(["build", "--quiet", "--release"]).args(packages))?;
         Ok(self.target.join("release"))
     }
