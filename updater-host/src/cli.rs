@@ -240,6 +240,10 @@ pub(crate) struct Update {
     #[arg(long)]
     pub(crate) revert_unconfirmed: bool,
 
+    /// If the device refuses, keep its own report of that, for its maker to verify; of a device that reports
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refusal_report: Option<PathBuf>,
+
     /// Send the release even if host verification fails. The device still verifies it. For testing only
     #[arg(long)]
     pub(crate) dangerous_skip_host_checks: bool,

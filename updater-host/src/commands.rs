@@ -2,7 +2,7 @@
 
 mod line;
 mod provision;
-mod report;
+pub(crate) mod report;
 mod revocations;
 
 pub(crate) use line::line;

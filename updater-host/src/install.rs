@@ -13,6 +13,7 @@ pub(crate) use delivery::{Delivered, Delivery};
 pub(crate) use lists::{Learned, NewestList, Refused};
 pub(crate) use successions::{bring, takes_chains};
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use can_bus::{Ended, Flow};
@@ -21,6 +22,7 @@ use trust::TrustStoreBuf;
 use update_protocol::profile::{ImageState, Object, StateRecord};
 use update_protocol::uds::Nrc;
 
+use crate::commands::report;
 use crate::connection::{Connection, Trouble};
 use crate::device::Device;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject, slot_name};
@@ -64,6 +66,8 @@ pub(crate) struct Install<'a> {
     pub(crate) interrupt: &'a Interrupt,
     /// How long a silent device is waited for.
     pub(crate) patience: Duration,
+    /// Where its report of a refusal goes.
+    pub(crate) refusal_report: Option<&'a Path>,
 }
 
 /// What was sent.
@@ -442,6 +446,10 @@ impl Install<'_> {
                 | Error::Refused { .. }
         ) {
             return;
+        }
+        // A reset forgets what was refused before anything was written.
+        if let (Error::DeviceRefused(_), Some(path)) = (error, self.refusal_report) {
+            report::keep_refusal(self.connection, self.device, path, self.output).await;
         }
         // Whether it hears us does not change the result.
         if matches!(error, Error::AddressClash { .. }) {

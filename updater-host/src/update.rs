@@ -10,6 +10,7 @@ use update_protocol::profile::{ImageState, Mode};
 #[cfg(feature = "http")]
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
+use crate::commands::report::check_free;
 use crate::connection::Connection;
 use crate::device::{Device, DeviceTrust, Installed, reason_slug};
 use crate::error::{Error, Moment, Subject, reason_hint};
@@ -125,6 +126,7 @@ pub(crate) async fn run(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<UpdateReport, Error> {
+    options.refusal_report.as_deref().map(check_free).transpose()?;
     let checks = if options.dangerous_skip_host_checks { HostChecks::Skipped } else { HostChecks::Enforced };
     if checks == HostChecks::Skipped {
         output.warn(
@@ -431,6 +433,7 @@ impl Prepared<'_> {
                 output,
                 interrupt,
                 patience: cli.patience,
+                refusal_report: options.refusal_report.as_deref(),
             };
             let installed = install.run().await;
             let learned = install.learned;

@@ -107,6 +107,31 @@ pub(crate) async fn report(
     Ok(reported)
 }
 
+/// Keeps the report of a device that has just refused, and is still in its loader. Whether it has one does not change what
+/// became of the update: a failure is a warning.
+pub(crate) async fn keep_refusal(connection: &mut Connection, device: &Device, path: &Path, output: &Output) {
+    let kept = async {
+        let nonce = fresh_nonce()?;
+        let container = ask(connection, device, &nonce).await?;
+        let reported = Reported::read(&container, device, &nonce, Some(path))?;
+        keep(path, &container)?;
+        Ok::<_, Error>(reported)
+    };
+    match kept.await {
+        Ok(Reported { summary, nonce, .. }) => {
+            let file = path.display();
+            output.warn(
+                "refusal-reported",
+                &format!(
+                    "the device reports: {summary} Its maker verifies that: manifest-tool report verify {file} --nonce {nonce} \
+                     --block BLOCK"
+                ),
+            );
+        }
+        Err(error) => output.warn(&error.code(), &format!("no report of the refusal: {error}")),
+    }
+}
+
 fn fresh_nonce() -> Result<[u8; NONCE_LEN], Error> {
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|_| Error::Report(ReportFault::Entropy))?;
@@ -228,7 +253,7 @@ impl Report for Reported {
 
 /// # Errors
 /// [`ReportFault::Write`] for a file that is there
-fn check_free(path: &Path) -> Result<(), Error> {
+pub(crate) fn check_free(path: &Path) -> Result<(), Error> {
     match path.symlink_metadata() {
         Ok(_) => Err(not_written(path, std::io::ErrorKind::AlreadyExists.into())),
         Err(_) => Ok(()),

@@ -8,6 +8,7 @@ use suit_manifest::report::{
 };
 use trust::cbor::Writer;
 use trust::{ATTACHED_MAC0_ROOM, Kid, write_attached_mac0};
+use update_protocol::profile::Object;
 use update_protocol::uds::Nrc;
 
 use super::{Asked, Bench, Ended, FakeDevice, Script};
@@ -186,4 +187,45 @@ fn a_device_is_not_bothered_without_a_yes_or_a_place_for_the_answer() {
         script.reporting = Some(Arc::new(|nonce| Ok(refused(nonce))));
     });
     bench.run(&["report"]).is_result("reported", 0);
+}
+
+/// What was refused before anything was written is forgotten by the reset with which an update ends.
+#[test]
+fn an_update_keeps_what_the_device_reports_of_its_refusal() {
+    let refusal = (Object::Envelope, Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED, Reason::VendorMismatch.code());
+    let bench = Bench::new();
+    let device = bench.device(|script| {
+        script.refuses = Some(refusal);
+        script.reporting = Some(Arc::new(|nonce| Ok(refused(nonce))));
+    });
+    let ended = bench.update(&["--refusal-report", "a.report"]);
+    ended.is_error("vendor-mismatch", 7);
+    let asked = device.asked();
+    let report = asked.iter().position(|asked| matches!(asked, Asked::Report(_))).unwrap();
+    assert!(asked.iter().skip(report).any(|asked| *asked == Asked::Reset), "{asked:?}");
+    let kept = std::fs::read(bench.made.folder().join("a.report")).unwrap();
+    let Some(Asked::Report(nonce)) = asked.get(report) else { panic!("{asked:?}") };
+    assert_eq!(kept, refused(nonce));
+    // A file that is there is found before the device is bothered.
+    let before = device.asked().len();
+    bench.update(&["--refusal-report", "a.report"]).is_error("file-write", 3);
+    assert_eq!(device.asked().len(), before);
+}
+
+/// A device without reports, or with one that answers another question, is refused as it was.
+#[test]
+fn a_refusal_without_a_report_stays_what_it_is() {
+    type Answer = fn(&[u8]) -> Result<Vec<u8>, Nrc>;
+    for answer in
+        [(|_| Err(Nrc::REQUEST_OUT_OF_RANGE)) as Answer, |_| Ok(refused(b"another one")), |_| Ok(vec![1])]
+    {
+        let bench = Bench::new();
+        let _device = bench.device(|script| {
+            script.refuses =
+                Some((Object::Envelope, Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED, Reason::VendorMismatch.code()));
+            script.reporting = Some(Arc::new(answer));
+        });
+        bench.update(&["--refusal-report", "a.report"]).is_error("vendor-mismatch", 7);
+        bench.kept_nothing();
+    }
 }
