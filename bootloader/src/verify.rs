@@ -230,7 +230,7 @@ fn walk<F: NorFlash, L: HasLayout>(
         Purpose::Install => Walk::install(manifest),
         Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(manifest, size.into()),
     };
-    while walk.run(platform)? != Walked::Invoke {}
+    while walk.run(platform)? != Walked::Complete {}
     Ok(())
 }
 

@@ -8,7 +8,7 @@ pub use download::{Ended, Flow};
 use std::time::Duration;
 
 use update_protocol::isotp::{Addressing, Target, TransmitError};
-use update_protocol::profile::{Object, StateRecord, StateRecordError, did};
+use update_protocol::profile::{Component, Destination, StateRecord, StateRecordError};
 use update_protocol::uds::client::{
     ClientError, Exchange, Progress, Request, RequestError, Timing, response,
 };
@@ -48,7 +48,7 @@ pub enum TesterError {
     State(#[from] StateRecordError),
     /// The object has no address, is longer than 4 GiB, or ends before its offset.
     #[error("{0:?} cannot be sent as an object")]
-    Object(Object),
+    Object(Destination),
     /// Several devices have this address.
     #[error("{answers} answers came to {requests} requests")]
     SharedAddress {
@@ -446,7 +446,15 @@ impl Tester {
     /// # Errors
     /// [`TesterError`]
     pub async fn read_state(&mut self) -> Result<StateRecord, TesterError> {
-        Ok(StateRecord::decode(&self.read(did::STATE_RECORD).await?)?)
+        self.read_state_of(Component::Firmware).await
+    }
+
+    /// Reads the state record of a component.
+    ///
+    /// # Errors
+    /// [`TesterError`]; a device without a table refuses with [`Nrc::REQUEST_OUT_OF_RANGE`]
+    pub async fn read_state_of(&mut self, component: Component) -> Result<StateRecord, TesterError> {
+        Ok(StateRecord::decode(&self.read(component.state_identifier()).await?)?)
     }
 
     /// Starts a routine and returns what it answers.

@@ -7,7 +7,7 @@ use ciborium::Value;
 use device_harness::factory::{DEVICE, Factory, description, device_key};
 use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{create, diagnostic_notation, inspect, outline};
-use suit_manifest::{Envelope, host, image_reference};
+use suit_manifest::{Envelope, Target, host, image_reference};
 use trust::encryption::ContentAlgorithm;
 use trust::{TrustStore, UnixTime, sha256};
 
@@ -28,12 +28,12 @@ fn judge(envelope: &[u8]) -> bool {
         return false;
     };
     let Ok(authenticated) = parsed.authenticate(&store) else { return false };
-    let first = image_reference(authenticated.manifest());
-    assert_eq!(first, image_reference(authenticated.manifest()));
+    let first = image_reference(authenticated.manifest(), authenticated.manifest().target());
+    assert_eq!(first, image_reference(authenticated.manifest(), authenticated.manifest().target()));
     // A loader takes no more, and the same image.
     let loader = Envelope::parse(envelope).and_then(|parsed| parsed.authenticate(&store));
     if let Ok(loader) = &loader
-        && let Ok(image) = image_reference(loader.manifest())
+        && let Ok(image) = image_reference(loader.manifest(), Target::Firmware)
     {
         assert_eq!(first, Ok(image));
     }

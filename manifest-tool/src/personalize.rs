@@ -216,7 +216,8 @@ impl Release {
             let second = self.update.second_slot.as_ref().map(|image| image.digest);
             let digests = std::iter::once(self.update.image_digest).chain(second);
             let images = (0..).zip(digests).map(|(slot, digest)| {
-                let named = image_reference_for(authenticated.manifest(), &target.identity, slot).ok()?;
+                let manifest = authenticated.manifest();
+                let named = image_reference_for(manifest, manifest.target(), &target.identity, slot).ok()?;
                 (named.installed_digest() == digest).then_some(named)
             });
             Sealed::of(&images.collect::<Option<Vec<_>>>()?, &recipient)

@@ -67,21 +67,22 @@ pub(crate) fn rehearse<'a>(
     sequence_floor: u64,
 ) -> Result<(ImageReference<'a>, Option<ImageReference<'a>>), suit_manifest::Error> {
     manifest.check_sequence(sequence_floor)?;
-    let mut image = image_reference(manifest)?;
+    let target = manifest.target();
+    let mut image = image_reference(manifest, target)?;
     if let Some(device) = device {
         let identity = DeviceIdentity {
             vendor: device.vendor,
             class: device.class,
             device: device.device.or(image.device).unwrap_or_default(),
         };
-        image = image_reference_for(manifest, &identity, 0)?;
+        image = image_reference_for(manifest, target, &identity, 0)?;
     }
     // A device receives only the head; the text can be severed.
     let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
     if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
         return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
     }
-    Ok((image, second_image_reference(manifest)?))
+    Ok((image, second_image_reference(manifest, target)?))
 }
 
 /// Whether `image` is the one that a manifest names.

@@ -29,7 +29,7 @@ use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, MANIFEST, may_sign_m
 use crate::error::{Error, ErrorKind};
 use crate::host::{Envelope, Manifest};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
-use crate::manifest::{INSTALL, PAYLOAD_FETCH, TEXT};
+use crate::manifest::{INSTALL, PAYLOAD_FETCH, TEXT, Target};
 use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
@@ -199,7 +199,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     let read = read_unsigned(&envelope)?;
     let first = update.first_slot();
     for (slot, meant) in [(0, &first), (1, update.second_slot.as_ref().unwrap_or(&first))] {
-        let image = image_for_any(&read, slot)?;
+        let image = image_for_any(&read, Target::Firmware, slot)?;
         if !meant.is(&image)
             || (&image.vendor, &image.class) != (&update.vendor, &update.class)
             || image.device != update.device

@@ -4,12 +4,12 @@
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, ManifestOf};
+use crate::manifest::{ComponentId, ManifestOf, Target};
 use crate::processor::{Platform, PlatformError};
 use crate::profile::{Decrypted, Installs};
 use crate::walk::Walk;
 
-/// The image that a manifest fetches.
+/// The image that a manifest fetches: a firmware image, or a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ImageReference<'a> {
     /// Where it is fetched from.
@@ -54,13 +54,18 @@ pub struct DeviceIdentity {
 }
 
 /// The image for any device that the manifest is for, and for component-slot 0, which most devices have only. For hosts
-/// and servers: the text for people has to be readable too.
+/// and servers: the text for people has to be readable too. `wanted`: what is to be installed; who takes anything gives the
+/// manifest's own [`ManifestOf::target`].
 ///
 /// # Errors
 ///
-/// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::TextMalformed`].
-pub fn image_reference<'a, P: Installs>(manifest: &ManifestOf<'a, P>) -> Result<ImageReference<'a>, Error> {
-    image_for_any(manifest, 0)
+/// Those of a [`crate::Walk`] on any device; [`crate::ErrorKind::ComponentUnsupported`] for another target;
+/// [`crate::ErrorKind::TextMalformed`].
+pub fn image_reference<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
+    wanted: Target,
+) -> Result<ImageReference<'a>, Error> {
+    image_for_any(manifest, wanted, 0)
 }
 
 /// The image for component-slot 1, if the manifest has one of its own: devices that run images where they lie take it
@@ -73,9 +78,10 @@ pub fn image_reference<'a, P: Installs>(manifest: &ManifestOf<'a, P>) -> Result<
 /// which asks [`image_reference_for`] that slot.
 pub fn second_image_reference<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
+    wanted: Target,
 ) -> Result<Option<ImageReference<'a>>, Error> {
-    let first = image_for_any(manifest, 0)?;
-    match image_for_any(manifest, 1) {
+    let first = image_for_any(manifest, wanted, 0)?;
+    match image_for_any(manifest, wanted, 1) {
         // The same image may be encrypted twice.
         Ok(second) if second.installed_digest() == first.installed_digest() => Ok(None),
         Ok(second) => Ok(Some(second)),
@@ -87,36 +93,39 @@ pub fn second_image_reference<'a, P: Installs>(
 ///
 /// # Errors
 ///
-/// The condition that refuses the device; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
+/// The condition that refuses the device; [`crate::ErrorKind::ComponentUnsupported`] for another target; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference_for<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
+    wanted: Target,
     identity: &DeviceIdentity,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
-    dry_run(manifest, Some(*identity), slot)
+    dry_run(manifest, wanted, Some(*identity), slot)
 }
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Contradicting conditions
 /// hold then as well, so the second run, as that device, decides.
 pub(crate) fn image_for_any<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
+    wanted: Target,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
-    let found = dry_run(manifest, None, slot)?;
+    let found = dry_run(manifest, wanted, None, slot)?;
     let (vendor, class, device) = (found.vendor, found.class, found.device.unwrap_or_default());
-    dry_run(manifest, Some(DeviceIdentity { vendor, class, device }), slot)
+    dry_run(manifest, wanted, Some(DeviceIdentity { vendor, class, device }), slot)
 }
 
 fn dry_run<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
+    target: Target,
     identity: Option<DeviceIdentity>,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
     let mut platform =
-        DryRun { identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
+        DryRun { target, identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
     let (image, decryption) = Walk::rehearse(manifest, &mut platform)?;
     Ok(ImageReference {
         uri: image.uri.as_str(),
@@ -130,6 +139,8 @@ fn dry_run<'a, P: Installs>(
 }
 
 struct DryRun {
+    /// What is to be installed.
+    target: Target,
     identity: Option<DeviceIdentity>,
     /// The slot that the device writes next, as it numbers it.
     slot: u64,
@@ -177,6 +188,6 @@ impl Platform for DryRun {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        *component_id == ComponentId::APP || self.decrypts && *component_id == ComponentId::ENCRYPTED
+        self.target.has(component_id, self.decrypts)
     }
 }

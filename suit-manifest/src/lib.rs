@@ -53,7 +53,7 @@ pub use dry_run::{
 pub use envelope::{Authenticated, AuthenticatedOf, Envelope, EnvelopeOf};
 pub use error::{Condition, Error, ErrorKind};
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
-pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section};
+pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section, Target};
 pub use processor::{Fetch, Platform, PlatformError, Processor, ProcessorOf, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::envelope::{EnvelopeOf, Severable};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{MAX_COMPONENT_SEGMENT_LEN, MAX_COMPONENT_SEGMENTS, MAX_COMPONENTS};
-use crate::profile::{Loader, Profile};
+use crate::profile::{Installs, Loader, Profile};
 use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::structure::{Bounds, SequenceCheck};
@@ -109,6 +109,17 @@ pub struct ManifestOf<'a, P: Profile> {
     invoke: Option<Span<'a>>,
     severable: Severable<Member<'a>>,
     more: P::Elements<'a>,
+}
+
+impl<P: Installs> ManifestOf<'_, P> {
+    /// What it installs, or would: by its first component.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        match self.components.at(0) {
+            Some(ComponentId::TABLE) if P::TAKES_DATA => Target::Table,
+            _ => Target::Firmware,
+        }
+    }
 }
 
 impl<'a, P: Profile> ManifestOf<'a, P> {
@@ -437,6 +448,43 @@ impl<'a> Components<'a> {
     }
 }
 
+/// What of a device a manifest installs. Each is two components: the one that is installed, and the one through which it
+/// comes encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub enum Target {
+    /// The firmware, `["app"]`: it is invoked.
+    #[default]
+    Firmware,
+    /// The configuration table, `["table"]`: data, which nothing runs.
+    Table,
+}
+
+impl Target {
+    /// The component that is installed.
+    #[must_use]
+    pub const fn component(self) -> ComponentId<'static> {
+        match self {
+            Self::Firmware => ComponentId::APP,
+            Self::Table => ComponentId::TABLE,
+        }
+    }
+
+    /// The component through which it comes encrypted.
+    #[must_use]
+    pub const fn encrypted_component(self) -> ComponentId<'static> {
+        match self {
+            Self::Firmware => ComponentId::ENCRYPTED,
+            Self::Table => ComponentId::TABLE_ENCRYPTED,
+        }
+    }
+
+    /// Whether a component is one of it, for a platform that is asked for this target. `decrypts`: it may come encrypted.
+    #[must_use]
+    pub fn has(self, id: &ComponentId<'_>, decrypts: bool) -> bool {
+        *id == self.component() || decrypts && *id == self.encrypted_component()
+    }
+}
+
 /// A component identifier, a list of byte strings (section 8.4.5.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ComponentId<'a> {
@@ -450,6 +498,12 @@ impl<'a> ComponentId<'a> {
 
     /// What an encrypted application comes through, `["app", "encrypted"]`: nothing is kept there.
     pub const ENCRYPTED: ComponentId<'static> = ComponentId { encoded: b"\x82\x43app\x49encrypted" };
+
+    /// The configuration table, `["table"]`: data that a device keeps for its application, and never runs.
+    pub const TABLE: ComponentId<'static> = ComponentId { encoded: b"\x81\x45table" };
+
+    /// What an encrypted table comes through, `["table", "encrypted"]`.
+    pub const TABLE_ENCRYPTED: ComponentId<'static> = ComponentId { encoded: b"\x82\x45table\x49encrypted" };
 
     /// The identifier in canonical CBOR.
     #[must_use]

@@ -201,7 +201,7 @@ reasons! {
         "Split the manifest.";
     0x0210 ComponentUnsupported "component-unsupported" 6 5
         "The manifest names a component that the device does not have."
-        "Check that the update is for this kind of device: [\"app\"], encrypted if it decrypts.";
+        "Check that this kind of device has [\"app\"] or [\"table\"], encrypted or not.";
     0x0211 ComponentIndex "component-index" 1 5
         "A set-component-index is missing or out of range."
         "Correct the command sequence.";

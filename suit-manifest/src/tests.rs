@@ -17,6 +17,7 @@ mod report;
 mod requirements;
 mod second_opinions;
 mod support;
+mod tables;
 mod tree;
 mod unsupported;
 mod vectors;

@@ -11,6 +11,8 @@
 //! - A further fetch of the same image is complete at once: the component holds what was asked for.
 //! - A fetch of another image, a second component, an image without digest or size, a validate that does not match
 //!   the image and an invoke of anything else are [`ErrorKind::ImageReference`].
+//! - A table is data: its walk ends after validate, and a manifest of a table that has an invoke is refused, as is one of
+//!   firmware that has none.
 //! - Where a profile decrypts, a copy makes another image of the one that was fetched, in another component, and nothing
 //!   is left where it was: a device decrypts while it receives (docs/decisions/0096).
 
@@ -18,7 +20,7 @@ use trust::cbor::Utf8;
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, ManifestOf, Section};
+use crate::manifest::{ManifestOf, Section, Target};
 use crate::processor::{Contents, Fetch, Platform, ProcessorOf, Step};
 use crate::profile::{Installs, Loader};
 
@@ -40,8 +42,8 @@ pub struct Image<'a> {
 pub enum Walked<'a> {
     /// The image is to be fetched; when the component holds it, run on.
     Fetch(Image<'a>),
-    /// The manifest validated the image and invokes it.
-    Invoke,
+    /// The manifest validated the image, and invokes it if it is firmware.
+    Complete,
 }
 
 /// The walk over the sections of one manifest. It suspends where image bytes are needed, like the [`Processor`] that
@@ -144,12 +146,20 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
                 (Section::Install, Step::Done) if self.processor.contents() != Contents::Empty => {
                     Section::Validate
                 }
-                (Section::Validate, Step::Done) if self.processor.contents_matched() => Section::Invoke,
+                (Section::Validate, Step::Done) if self.processor.contents_matched() => {
+                    if self.manifest.target() == Target::Firmware {
+                        Section::Invoke
+                    } else if self.processor.holds_image(0) && !self.manifest.has_section(Section::Invoke) {
+                        return Ok(Walked::Complete);
+                    } else {
+                        break;
+                    }
+                }
                 (Section::Invoke, Step::Invoke { component })
                     if self.processor.holds_image(component)
                         && (!P::DECRYPTS || self.is_application(component)) =>
                 {
-                    return Ok(Walked::Invoke);
+                    return Ok(Walked::Complete);
                 }
                 _ => break,
             };
@@ -163,7 +173,7 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     /// Whether this component is what runs. A loader has one component; where it has two, it is the first one, which is the
     /// one that a boot goes by.
     fn is_application(&self, component: u32) -> bool {
-        component == 0 && self.manifest.components().at(0) == Some(ComponentId::APP)
+        component == 0 && self.manifest.components().at(0) == Some(Target::Firmware.component())
     }
 }
 

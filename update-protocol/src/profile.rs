@@ -28,16 +28,51 @@ pub mod did {
     /// Tag of 8 bytes that tells devices in factory state apart, which all have one address; served by a loader in
     /// factory state only, after a delay of at most [`FACTORY_TAG_DELAY_MS`](super::FACTORY_TAG_DELAY_MS).
     pub const FACTORY_TAG: u16 = 0xFD03;
+    /// [`StateRecord`](super::StateRecord) of the table; served by a loader that has one only.
+    pub const TABLE_STATE: u16 = 0xFD04;
 }
 
 /// Routine identifiers, started with service `31 01`.
 pub mod rid {
-    /// Forgets an install in progress or a pending one; the active image stays.
+    /// Forgets an install in progress or a pending one; the active image stays. The option record is a
+    /// [`Component`](super::Component), or none for the firmware.
     pub const ABANDON_INSTALL: u16 = 0xF001;
     /// Answers a report about the last attempt to install, with the option record as its nonce; what is in it is opaque here.
     pub const MAKE_REPORT: u16 = 0xF002;
-    /// Reads back the spare slot and matches its digest again; answers one status byte.
+    /// Reads back the spare slot and matches its digest again; answers one status byte. Its option record is that of
+    /// [`ABANDON_INSTALL`].
     pub const CHECK_PROGRAMMING_DEPENDENCIES: u16 = 0xFF01;
+}
+
+/// What of a device is updated by itself, by its number in the option record of a routine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Component {
+    /// Its firmware; what an absent option record means.
+    Firmware = 0,
+    /// Its table.
+    Table = 1,
+}
+
+impl Component {
+    /// The component that an option record names; `None` for one that names none.
+    #[must_use]
+    pub const fn of(option: &[u8]) -> Option<Self> {
+        match option {
+            [] | [0] => Some(Self::Firmware),
+            [1] => Some(Self::Table),
+            _ => None,
+        }
+    }
+
+    /// The identifier of its state record.
+    #[must_use]
+    pub const fn state_identifier(self) -> u16 {
+        match self {
+            Self::Firmware => did::STATE_RECORD,
+            Self::Table => did::TABLE_STATE,
+        }
+    }
 }
 
 /// The status byte that [`rid::CHECK_PROGRAMMING_DEPENDENCIES`] answers.
@@ -83,7 +118,8 @@ pub const fn declared_p2_ms(max_request_len: u16) -> u16 {
     P2_MS.saturating_add(u16::from_be_bytes([high, low]))
 }
 
-/// The object of a download. The address of a RequestDownload names one of these, not flash.
+/// The object of a download. The address of a RequestDownload names one of these, not flash; on a device with a table a
+/// [`Destination`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Object {
     /// `00000000`: authentication wrapper, manifest, severed members.
@@ -102,11 +138,11 @@ pub enum Object {
 }
 
 impl Object {
-    /// Images are shorter than this.
+    /// Images and tables are shorter than this.
     pub const MAX_IMAGE_OFFSET: u32 = 0x0FFF_FFFF;
     const IMAGE_BASE: u32 = 0x1000_0000;
 
-    /// The object at an address, if there is one.
+    /// The object at an address, if there is one; those of a table have none here.
     #[must_use]
     pub const fn at(address: u32) -> Option<Self> {
         match address {
@@ -130,6 +166,68 @@ impl Object {
             Self::ProvisioningBlock => Some(0x3000_0000),
             Self::SuccessionChain => Some(0x4000_0000),
         }
+    }
+
+    /// This object of a component.
+    #[must_use]
+    pub const fn of(self, component: Component) -> Destination {
+        Destination { component, object: self }
+    }
+}
+
+/// What the address of a RequestDownload names on a device with a table: an object, and whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Destination {
+    /// The component; of objects that are about the device it is the firmware.
+    pub component: Component,
+    /// The object: the envelope and the image of a table are those of its component.
+    pub object: Object,
+}
+
+impl Destination {
+    const TABLE_ENVELOPE: u32 = 0x5000_0000;
+    const TABLE_BASE: u32 = 0x6000_0000;
+    const TABLE_END: u32 = Self::TABLE_BASE | Object::MAX_IMAGE_OFFSET;
+
+    /// What an address names, if it names something: `50000000` the envelope of a table, `60000000` + offset the table
+    /// from that byte on, and all that [`Object::at`] has.
+    #[must_use]
+    pub const fn at(address: u32) -> Option<Self> {
+        match address {
+            Self::TABLE_ENVELOPE => Some(Object::Envelope.of(Component::Table)),
+            Self::TABLE_BASE..=Self::TABLE_END => {
+                Some(Object::Image { offset: address & Object::MAX_IMAGE_OFFSET }.of(Component::Table))
+            }
+            address => match Object::at(address) {
+                Some(object) => Some(object.of(Component::Firmware)),
+                None => None,
+            },
+        }
+    }
+
+    /// Its address; `None` for an offset above [`Object::MAX_IMAGE_OFFSET`], and for what a table does not have.
+    #[must_use]
+    pub const fn address(self) -> Option<u32> {
+        match (self.component, self.object) {
+            (Component::Firmware, object) => object.address(),
+            (Component::Table, Object::Envelope) => Some(Self::TABLE_ENVELOPE),
+            (Component::Table, Object::Image { offset }) if offset <= Object::MAX_IMAGE_OFFSET => {
+                Some(Self::TABLE_BASE | offset)
+            }
+            (
+                Component::Table,
+                Object::Image { .. }
+                | Object::RevocationList
+                | Object::ProvisioningBlock
+                | Object::SuccessionChain,
+            ) => None,
+        }
+    }
+}
+
+impl From<Object> for Destination {
+    fn from(object: Object) -> Self {
+        object.of(Component::Firmware)
     }
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{inspect, sever_text};
 use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::reason::Reason;
-use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
+use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, Target, image_reference, image_reference_for};
 use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::{Mode, StateRecord};
@@ -214,7 +214,7 @@ fn authenticate<'a>(parsed: &Envelope<'a>, store: &TrustStore<'_>) -> Result<Aut
 /// A refusal with the two values that do not fit together.
 fn with_facts(error: suit_manifest::Error, manifest: &Manifest<'_>, device: &Device) -> Error {
     let uuid = |bytes: [u8; 16]| uuid::Uuid::from_bytes(bytes);
-    let made_for = || image_reference(manifest).ok();
+    let made_for = || image_reference(manifest, manifest.target()).ok();
     let state = &device.state;
     let reason = error.reason();
     let facts = if reason == Reason::SequenceRollback {
@@ -265,9 +265,11 @@ fn facts(
     manifest.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(manifest, &device.identity, u64::from(slot)).map(|image| OtherImage {
-            named: NamedImage { digest: image.digest, size: image.size },
-            installed_size: image.installed_size(),
+        image_reference_for(manifest, Target::Firmware, &device.identity, u64::from(slot)).map(|image| {
+            OtherImage {
+                named: NamedImage { digest: image.digest, size: image.size },
+                installed_size: image.installed_size(),
+            }
         })
     };
     let image = named(second_slot).map_err(compared)?;

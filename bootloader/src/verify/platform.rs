@@ -2,7 +2,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::profile::Installs as _;
-use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason};
+use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason, Target};
 use trust::hash::Sha256;
 
 use crate::flash::{Flash, HasLayout};
@@ -117,6 +117,6 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        *component_id == ComponentId::APP || L::Profile::DECRYPTS && *component_id == ComponentId::ENCRYPTED
+        Target::Firmware.has(component_id, L::Profile::DECRYPTS)
     }
 }

@@ -11,7 +11,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use suit_manifest::author::{Command, Parameter, Sequences, compose};
-use suit_manifest::{DeviceIdentity, Envelope, Reason, image_reference_for};
+use suit_manifest::{DeviceIdentity, Envelope, Reason, Target, image_reference_for};
 use trust::TrustStore;
 use trust::hash::Sha256;
 use update_protocol::profile::Object;
@@ -58,8 +58,8 @@ impl Bench {
         let anchors = [self.factory.anchor()];
         let authenticated =
             Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-        let host =
-            image_reference_for(authenticated.manifest(), &IDENTITY, 0).map_err(|error| error.reason());
+        let host = image_reference_for(authenticated.manifest(), Target::Firmware, &IDENTITY, 0)
+            .map_err(|error| error.reason());
         // Of a digest with another image's size there is no image to send.
         let image = host.ok().and_then(|image| {
             let is_meant = |&known: &usize| {

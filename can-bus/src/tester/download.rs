@@ -1,6 +1,6 @@
 //! A download: blocks that are as long as the bus lets through, each sent until the device has it.
 
-use update_protocol::profile::Object;
+use update_protocol::profile::{Destination, Object};
 use update_protocol::uds::client::{ClientError, Request, response};
 use update_protocol::uds::{Nrc, sid};
 
@@ -42,7 +42,7 @@ struct Open<'d> {
 }
 
 impl Tester {
-    /// Sends `object` whole and has the device judge it. `data` is all of it: the download of an image begins at its
+    /// Sends an object whole, [of the firmware or of a table](Destination), and has the device judge it. `data` is all of it: the download of an image begins at its
     /// offset, so that it resumes where the device is. After each block `on_block` hears how many bytes of `data` the
     /// device has, and says whether to go on. Blocks shrink when frames are lost and grow again.
     ///
@@ -50,20 +50,21 @@ impl Tester {
     /// [`TesterError`]; what exactly the device objects to is in its [state record](Self::read_state).
     pub async fn download(
         &mut self,
-        object: Object,
+        to: impl Into<Destination>,
         data: &[u8],
         mut on_block: impl FnMut(usize) -> Flow,
     ) -> Result<Ended, TesterError> {
-        let begin = match object {
-            Object::Image { offset } => usize::try_from(offset).map_err(|_| TesterError::Object(object))?,
+        let to = to.into();
+        let begin = match to.object {
+            Object::Image { offset } => usize::try_from(offset).map_err(|_| TesterError::Object(to))?,
             Object::Envelope
             | Object::RevocationList
             | Object::ProvisioningBlock
             | Object::SuccessionChain => 0,
         };
-        let rest = data.get(begin..).ok_or(TesterError::Object(object))?;
-        let (Some(address), Ok(size)) = (object.address(), u32::try_from(rest.len())) else {
-            return Err(TesterError::Object(object));
+        let rest = data.get(begin..).ok_or(TesterError::Object(to))?;
+        let (Some(address), Ok(size)) = (to.address(), u32::try_from(rest.len())) else {
+            return Err(TesterError::Object(to));
         };
         let answer = self.request(&Request::Download { address, size }).await?;
         // Service and counter are part of what the device says it takes.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use coset::cbor as ciborium;
 use serde_json::{Value, json};
 use suit_manifest::host::Envelope;
-use suit_manifest::{DeviceIdentity, Reason, image_reference_for};
+use suit_manifest::{DeviceIdentity, Reason, Target, image_reference_for};
 use trust::device_keys::DeviceKeys;
 use trust::encryption::EncryptionInfo;
 use trust::provisioning::ProvisioningBlock;
@@ -54,7 +54,7 @@ impl Device {
         let authenticated = Envelope::parse(envelope)
             .and_then(|parsed| parsed.authenticate_with(kid, key))
             .map_err(suit_manifest::Error::reason)?;
-        let image = image_reference_for(authenticated.manifest(), &self.identity, slot)
+        let image = image_reference_for(authenticated.manifest(), Target::Firmware, &self.identity, slot)
             .map_err(suit_manifest::Error::reason)?;
         let info = EncryptionInfo::read(image.decrypted.unwrap().info).unwrap();
         let (kid, key) = self.keys.update().unwrap();

@@ -100,7 +100,7 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Those of [`crate::image_reference`].
     pub fn image_reference(&self) -> Result<ImageReference<'a>, Error> {
-        image_reference(&self.manifest)
+        image_reference(&self.manifest, self.manifest.target())
     }
 
     /// [`crate::second_image_reference`] of a manifest that nobody has verified.
@@ -108,6 +108,6 @@ impl<'a> Inspection<'a> {
     /// # Errors
     /// Those of [`crate::second_image_reference`].
     pub fn second_image_reference(&self) -> Result<Option<ImageReference<'a>>, Error> {
-        second_image_reference(&self.manifest)
+        second_image_reference(&self.manifest, self.manifest.target())
     }
 }

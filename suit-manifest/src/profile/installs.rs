@@ -25,6 +25,8 @@ pub struct Decrypted<'a> {
 pub trait Installs: Profile {
     /// Whether images may come encrypted.
     const DECRYPTS: bool;
+    /// Whether what is installed may be data, which is not invoked: a [table](crate::Target::Table).
+    const TAKES_DATA: bool;
     /// What a walk remembers of a copy that decrypts.
     type Decryption<'a>: Copy + Debug + Default;
 
@@ -47,6 +49,7 @@ pub trait Installs: Profile {
 
 impl Installs for Loader {
     const DECRYPTS: bool = false;
+    const TAKES_DATA: bool = false;
     type Decryption<'a> = ();
 
     fn platform<'r, 'p>(platform: &'r mut (dyn Platform + 'p)) -> &'r mut Self::Platform<'p> {
@@ -68,6 +71,7 @@ impl Installs for Loader {
 
 impl Installs for Decrypting {
     const DECRYPTS: bool = true;
+    const TAKES_DATA: bool = true;
     type Decryption<'a> = Option<Decrypted<'a>>;
 
     fn platform<'r, 'p>(platform: &'r mut (dyn Platform + 'p)) -> &'r mut Self::Platform<'p> {

@@ -11,7 +11,7 @@ use crate::author::{
 };
 use crate::limits::MAX_URI_LEN;
 use crate::{
-    Condition, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, Section,
+    Condition, DeviceIdentity, Envelope, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, Section, Target,
     image_reference, image_reference_for, second_image_reference,
 };
 
@@ -56,7 +56,7 @@ fn an_unsigned_envelope_is_no_release() {
 fn a_release_says_which_image_it_installs() {
     let envelope = release();
     let authenticated = authenticate(&envelope).unwrap();
-    let image = image_reference(authenticated.manifest()).unwrap();
+    let image = image_reference(authenticated.manifest(), Target::Firmware).unwrap();
     assert_eq!((image.digest, image.size, image.uri), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE).as_str()));
     assert_eq!((image.vendor, image.class, image.device), (VENDOR, CLASS, None));
     let inspection = inspect(&envelope).unwrap();
@@ -73,14 +73,14 @@ fn the_slot_chooses_the_image() {
     let envelope = sign(&create(&both).unwrap(), &release_key(), &credential()).unwrap();
     let authenticated = authenticate(&envelope).unwrap();
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
-    let found = |slot| image_reference_for(authenticated.manifest(), &own, slot);
+    let found = |slot| image_reference_for(authenticated.manifest(), Target::Firmware, &own, slot);
     let of = |image: ImageReference<'_>| (image.digest, image.size, image.uri.to_owned());
     assert_eq!(of(found(0).unwrap()), (IMAGE, IMAGE_SIZE, image_uri(&IMAGE)));
     assert_eq!(of(found(1).unwrap()), (second.digest, second.size, second.uri.clone()));
     let refused = found(2).unwrap_err().kind;
     assert_eq!(refused, ErrorKind::ConditionFailed(Condition::ComponentSlot));
     assert_eq!(
-        second_image_reference(authenticated.manifest()).unwrap().map(of),
+        second_image_reference(authenticated.manifest(), Target::Firmware).unwrap().map(of),
         Some(of(found(1).unwrap()))
     );
     for slot in [0, 1] {
@@ -92,7 +92,10 @@ fn the_slot_chooses_the_image() {
     }
 
     let one = release();
-    assert_eq!(second_image_reference(authenticate(&one).unwrap().manifest()).unwrap(), None);
+    assert_eq!(
+        second_image_reference(authenticate(&one).unwrap().manifest(), Target::Firmware).unwrap(),
+        None
+    );
     for (field, wrong) in [
         ("image for slot 1", SlotImage { digest: IMAGE, ..second.clone() }),
         ("size of the image for slot 1", SlotImage { size: 0, ..second.clone() }),
@@ -137,11 +140,15 @@ fn a_manifest_for_slot_0_alone_has_no_second_image() {
         let envelope = sign(&envelope, &release_key(), &credential()).unwrap();
         let authenticated = authenticate(&envelope).unwrap();
         let case = format!("{sequences:?}");
-        assert_eq!(image_reference(authenticated.manifest()).unwrap().digest, IMAGE, "{case}");
-        assert_eq!(second_image_reference(authenticated.manifest()), Ok(None), "{case}");
+        assert_eq!(
+            image_reference(authenticated.manifest(), Target::Firmware).unwrap().digest,
+            IMAGE,
+            "{case}"
+        );
+        assert_eq!(second_image_reference(authenticated.manifest(), Target::Firmware), Ok(None), "{case}");
         assert_eq!(inspect(&envelope).unwrap().second_image_reference(), Ok(None), "{case}");
         // A device that writes slot 1 takes nothing of it.
-        assert!(image_reference_for(authenticated.manifest(), &own, 1).is_err(), "{case}");
+        assert!(image_reference_for(authenticated.manifest(), Target::Firmware, &own, 1).is_err(), "{case}");
     }
 }
 
@@ -152,8 +159,9 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
     let authenticated = authenticate(&envelope).unwrap();
     let own = DeviceIdentity { vendor: VENDOR, class: CLASS, device: DEVICE };
     let refused = |identity: DeviceIdentity| {
-        let refused =
-            image_reference_for(authenticated.manifest(), &identity, 0).err().map(|error| error.kind);
+        let refused = image_reference_for(authenticated.manifest(), Target::Firmware, &identity, 0)
+            .err()
+            .map(|error| error.kind);
         let mut device = Device {
             vendor: identity.vendor,
             class: identity.class,
@@ -164,7 +172,10 @@ fn a_dry_run_for_a_device_fails_as_the_device_would() {
         assert_eq!(refused, by_device.map(|error| error.kind));
         refused
     };
-    assert_eq!(image_reference_for(authenticated.manifest(), &own, 0).unwrap().device, Some(DEVICE));
+    assert_eq!(
+        image_reference_for(authenticated.manifest(), Target::Firmware, &own, 0).unwrap().device,
+        Some(DEVICE)
+    );
     assert_eq!(refused(own), None);
     let failed = |condition| Some(ErrorKind::ConditionFailed(condition));
     assert_eq!(refused(DeviceIdentity { vendor: FOREIGN, ..own }), failed(Condition::Vendor));
@@ -181,7 +192,9 @@ fn a_release_installs_validates_and_invokes_one_image() {
         .with(20, bytes(&install()));
     let refused = |parts: &Parts| {
         let envelope = parts.signed();
-        image_reference(authenticate(&envelope).unwrap().manifest()).err().map(|error| error.kind)
+        image_reference(authenticate(&envelope).unwrap().manifest(), Target::Firmware)
+            .err()
+            .map(|error| error.kind)
     };
     assert_eq!(refused(&whole), None);
     for (position, (key, _)) in whole.members.iter().enumerate() {
@@ -235,7 +248,7 @@ fn a_release_is_for_a_device_that_there_can_be() {
     let device = |id: [u8; 16]| vec![parameters([(24, bytes(&id))]), simple(24)];
     let found = |more: Vec<(i64, Value)>| {
         let envelope = with_shared(more);
-        let by_verifier = image_reference(authenticate(&envelope).unwrap().manifest());
+        let by_verifier = image_reference(authenticate(&envelope).unwrap().manifest(), Target::Firmware);
         assert_eq!(inspect(&envelope).unwrap().image_reference(), by_verifier);
         by_verifier.map(|image| (image.class, image.device)).map_err(|error| error.kind)
     };
@@ -355,7 +368,10 @@ fn the_text_can_be_severed_away() {
     let (whole, without) = (authenticate(&whole).unwrap(), authenticate(&head).unwrap());
     assert_eq!(whole.digest(), without.digest());
     assert_eq!((whole.manifest().version_text(), without.manifest().version_text()), (Some("1.2.3"), None));
-    assert_eq!(image_reference(whole.manifest()).unwrap(), image_reference(without.manifest()).unwrap());
+    assert_eq!(
+        image_reference(whole.manifest(), Target::Firmware).unwrap(),
+        image_reference(without.manifest(), Target::Firmware).unwrap()
+    );
     assert_eq!(sever_text(&head).unwrap(), head);
 }
 

@@ -10,10 +10,10 @@ use super::support::*;
 use crate::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, inspect};
 use crate::host;
 use crate::{
-    Envelope, Error, ErrorKind, ImageReference, Reason, Walk, image_reference, second_image_reference,
+    Envelope, Error, ErrorKind, ImageReference, Reason, Target, Walk, image_reference, second_image_reference,
 };
 
-const CIPHERTEXT: [u8; 32] = [0x33; 32];
+pub(super) const CIPHERTEXT: [u8; 32] = [0x33; 32];
 const CIPHERTEXT_SIZE: u64 = IMAGE_SIZE + 16;
 
 fn info_of(algorithm: ContentAlgorithm) -> Vec<u8> {
@@ -33,22 +33,28 @@ fn described() -> UpdateDescription {
     UpdateDescription { uri: image_uri(&CIPHERTEXT), encryption: Some(encryption()), ..update() }
 }
 
-/// What a host finds in a signed envelope.
-fn found(envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
+/// What a host that wants this finds in a signed envelope.
+pub(super) fn found_as(wanted: Target, envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
     let anchors = [Anchor::root(root().public_key())];
-    image_reference(host::Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors))?.manifest())
+    let authenticated = host::Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors))?;
+    image_reference(authenticated.manifest(), wanted)
+}
+
+fn found(envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
+    found_as(Target::Firmware, envelope)
 }
 
 /// The parts of an encrypted release, piece by piece.
-struct Release {
-    components: Vec<Value>,
-    fetch: Vec<(i64, Value)>,
-    copy: Vec<(i64, Value)>,
-    validate: Vec<(i64, Value)>,
-    invoke: Vec<(i64, Value)>,
+pub(super) struct Release {
+    pub(super) components: Vec<Value>,
+    pub(super) fetch: Vec<(i64, Value)>,
+    pub(super) copy: Vec<(i64, Value)>,
+    pub(super) validate: Vec<(i64, Value)>,
+    /// Empty: there is no such section.
+    pub(super) invoke: Vec<(i64, Value)>,
 }
 
-fn component(segments: &[&[u8]]) -> Value {
+pub(super) fn component(segments: &[&[u8]]) -> Value {
     Value::Array(segments.iter().map(|segment| bytes(segment)).collect())
 }
 
@@ -76,17 +82,17 @@ impl Default for Release {
 }
 
 impl Release {
-    fn signed(self) -> Vec<u8> {
+    pub(super) fn signed(self) -> Vec<u8> {
         let install = [self.fetch, self.copy].concat();
-        Parts {
+        let parts = Parts {
             components: self.components,
             shared: sequence([vec![component_index(0)], identity()].concat()),
             ..Parts::default()
         }
         .with(7, bytes(&sequence(self.validate)))
-        .with(9, bytes(&sequence(self.invoke)))
-        .with(20, bytes(&sequence(install)))
-        .signed()
+        .with(20, bytes(&sequence(install)));
+        let parts = if self.invoke.is_empty() { parts } else { parts.with(9, bytes(&sequence(self.invoke))) };
+        parts.signed()
     }
 
     fn refusal(self) -> ErrorKind {
@@ -156,7 +162,7 @@ fn suit41_an_encrypted_release_is_read_alike_and_refused_by_a_loader() {
     let loader = Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
     let refused = Walk::rehearse(loader.manifest(), &mut Device::default()).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::ComponentUnsupported);
-    assert!(second_image_reference(loader.manifest()).is_err());
+    assert!(second_image_reference(loader.manifest(), Target::Firmware).is_err());
     // With one component it gets as far as the parameter.
     let alone = Parts::default().with(20, bytes(&sequence([parameters([(19, bytes(&info()))])]))).signed();
     let loader = Envelope::parse(&alone).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::support::*;
 use crate::author::inspect;
-use crate::{Envelope, Section, image_reference};
+use crate::{Envelope, Section, Target, image_reference};
 
 /// Every single bit of the envelope: wrapper, manifest, severed text, and the heads around them.
 #[test]
@@ -61,7 +61,7 @@ fn drive(manifest: &[u8]) {
             let _steps = run_on(&mut device, &authenticated, section);
         }
     }
-    let _image = image_reference(authenticated.manifest());
+    let _image = image_reference(authenticated.manifest(), Target::Firmware);
     let _version = authenticated.manifest().version_text();
 }
 

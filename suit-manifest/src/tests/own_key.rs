@@ -5,7 +5,7 @@ use trust::{ErrorKind as Trust, Kid};
 
 use super::support::*;
 use crate::author::{self, UpdateDescription, create, inspect};
-use crate::{Envelope, Error, ErrorKind, Reason, host, image_reference};
+use crate::{Envelope, Error, ErrorKind, Reason, Target, host, image_reference};
 
 const KID: Kid = Kid(*b"device 1");
 const KEY: [u8; 32] = [0x77; 32];
@@ -17,7 +17,7 @@ fn made() -> Vec<u8> {
 fn with_key(envelope: &[u8]) -> Result<[u8; 32], Error> {
     let authenticated = Envelope::parse(envelope)?.authenticate_with(&KID, &KEY)?;
     assert_eq!(authenticated.authority().kid(), &KID);
-    image_reference(authenticated.manifest()).map(|image| image.digest)
+    image_reference(authenticated.manifest(), Target::Firmware).map(|image| image.digest)
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_host_without_the_key_passes_it_on() {
     assert!(host::Envelope::parse(&envelope).unwrap().has_mac());
     let unproven = inspect(&envelope).unwrap();
     assert_eq!(unproven.device_key(), Ok(Some(KID)));
-    assert_eq!(image_reference(unproven.manifest()).unwrap().digest, IMAGE);
+    assert_eq!(image_reference(unproven.manifest(), Target::Firmware).unwrap().digest, IMAGE);
     let signed = release();
     assert!(!host::Envelope::parse(&signed).unwrap().has_mac());
     assert_eq!(inspect(&signed).unwrap().device_key().unwrap_err().reason(), Reason::CoseUnsupported);

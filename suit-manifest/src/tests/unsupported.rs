@@ -8,7 +8,7 @@ use super::support::{
     IMAGE, Parts, assemble, authenticate, bytes, credential, digest_value, encode, identity, map, parameters,
     refusal, seal, sequence, simple, uri,
 };
-use crate::{Envelope, ErrorKind, Reason, image_reference};
+use crate::{Envelope, ErrorKind, Reason, Target, image_reference};
 
 fn reason(envelope: &[u8]) -> Reason {
     let refused = Envelope::parse(envelope).err().or_else(|| authenticate(envelope).err());
@@ -100,6 +100,6 @@ fn suit23_legal_manifests_beyond_what_is_taken_are_not_malformed() {
 fn suit23_an_encrypted_image_is_unsupported() {
     let parts = Parts::install([parameters([(19, bytes(&[0xd8, 0x60, 0x80])), uri("x")]), simple(21)]);
     let envelope = parts.signed();
-    let refused = image_reference(authenticate(&envelope).unwrap().manifest()).unwrap_err();
+    let refused = image_reference(authenticate(&envelope).unwrap().manifest(), Target::Firmware).unwrap_err();
     assert_eq!((refused.reason(), refused.reason().suit_report()), (Reason::EncryptionUnsupported, 8));
 }

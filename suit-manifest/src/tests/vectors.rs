@@ -8,7 +8,8 @@ use super::support::*;
 use crate::author::{Outline, inspect, outline};
 use crate::host;
 use crate::{
-    ComponentText, Envelope, Error, ErrorKind, ManifestText, ProcessorOf, Section, Step, image_reference,
+    ComponentText, Envelope, Error, ErrorKind, ManifestText, ProcessorOf, Section, Step, Target,
+    image_reference,
 };
 
 /// Version 1 of what `author::create` and `author::sign` make: `support::update`, seeds 1 and 2.
@@ -110,7 +111,7 @@ fn the_envelope_is_frozen() {
     let frozen = unhex(FROZEN_1);
     assert_eq!(hex::encode(release()), FROZEN_1);
     let authenticated = authenticate(&frozen).unwrap();
-    let image = image_reference(authenticated.manifest()).unwrap();
+    let image = image_reference(authenticated.manifest(), Target::Firmware).unwrap();
     assert_eq!((image.digest, image.size), (IMAGE, IMAGE_SIZE));
     assert_eq!(
         (authenticated.manifest().sequence_number(), authenticated.manifest().version_text()),

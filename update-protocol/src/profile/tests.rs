@@ -82,14 +82,54 @@ fn objects_have_the_documented_addresses() {
         (Object::Image { offset: 0x0FFF_FFFF }, 0x1FFF_FFFF),
         (Object::RevocationList, 0x2000_0000),
         (Object::ProvisioningBlock, 0x3000_0000),
+        (Object::SuccessionChain, 0x4000_0000),
     ] {
         assert_eq!(object.address(), Some(address));
         assert_eq!(Object::at(address), Some(object));
+        assert_eq!(Destination::from(object).address(), Some(address));
+        assert_eq!(Destination::at(address), Some(object.into()));
     }
-    for nothing in [1, 0x0FFF_FFFF, 0x2000_0001, 0x2FFF_FFFF, 0x3000_0001, u32::MAX] {
+    for nothing in [1, 0x0FFF_FFFF, 0x2000_0001, 0x2FFF_FFFF, 0x3000_0001, 0x5000_0001, 0x7000_0000, u32::MAX]
+    {
         assert_eq!(Object::at(nothing), None);
+        assert_eq!(Destination::at(nothing), None);
     }
     assert_eq!(Object::Image { offset: 0x1000_0000 }.address(), None);
+}
+
+/// A device without a table has nothing there.
+#[test]
+fn the_objects_of_a_table_have_addresses_of_their_own() {
+    for (object, address) in [
+        (Object::Envelope, 0x5000_0000),
+        (Object::Image { offset: 0 }, 0x6000_0000),
+        (Object::Image { offset: 0x1234 }, 0x6000_1234),
+        (Object::Image { offset: 0x0FFF_FFFF }, 0x6FFF_FFFF),
+    ] {
+        assert_eq!(object.of(Component::Table).address(), Some(address));
+        assert_eq!(Destination::at(address), Some(object.of(Component::Table)));
+        assert_eq!(Object::at(address), None);
+    }
+    for object in [
+        Object::Image { offset: 0x1000_0000 },
+        Object::RevocationList,
+        Object::ProvisioningBlock,
+        Object::SuccessionChain,
+    ] {
+        assert_eq!(object.of(Component::Table).address(), None);
+    }
+}
+
+#[test]
+fn an_option_record_names_a_component() {
+    for component in [Component::Firmware, Component::Table] {
+        assert_eq!(Component::of(&[component as u8]), Some(component));
+    }
+    assert_eq!([Component::Firmware, Component::Table].map(Component::state_identifier), [0xFD00, 0xFD04]);
+    assert_eq!(Component::of(&[]), Some(Component::Firmware));
+    for option in [&[2][..], &[0xFF], &[0, 0], &[1, 0]] {
+        assert_eq!(Component::of(option), None);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A release, read from an envelope that verified.
 
 use suit_manifest::host::Envelope;
-use suit_manifest::{ImageReference, Reason, image_reference, second_image_reference};
+use suit_manifest::{ImageReference, Reason, Target, image_reference, second_image_reference};
 use trust::{Domain, Kid, TrustStore};
 
 use crate::domain::{Digest, Identifier};
@@ -76,7 +76,7 @@ impl Release {
     /// Verifies an envelope and reads the release from it.
     pub fn read(envelope: &[u8], store: &TrustStore<'_>, published_at: u64) -> Result<Self, Reason> {
         let authenticated = Envelope::parse(envelope)?.authenticate(store)?;
-        let image = image_reference(authenticated.manifest())?;
+        let image = image_reference(authenticated.manifest(), Target::Firmware)?;
         let manifest = authenticated.manifest();
         let credential = authenticated.authority().credential();
         let validity = Validity {
@@ -93,7 +93,9 @@ impl Release {
             class: Identifier(image.class),
             device: image.device.map(Identifier),
             image: Image::of(&image),
-            second_image: second_image_reference(authenticated.manifest())?.as_ref().map(Image::of),
+            second_image: second_image_reference(authenticated.manifest(), Target::Firmware)?
+                .as_ref()
+                .map(Image::of),
             release_kid: credential.key().kid(),
             domain: credential.domain(),
             published_at,
