@@ -324,10 +324,6 @@ fn check_replaceable(path: &Path, wanted: Option<Kind>, existing: Existing) -> R
     }
 }
 
-pub(crate) fn contains(bytes: &[u8], words: &[u8]) -> bool {
-    bytes.windows(words.len()).any(|window| window == words)
-}
-
 fn same_file(one: &Path, other: &Path) -> bool {
     let resolve = |path: &Path| {
         path.canonicalize().or_else(|_| {

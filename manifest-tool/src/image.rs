@@ -8,11 +8,12 @@ mod s_record;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use trust::encryption::ContentAlgorithm;
+use trust::host::contains;
 
-use crate::files::contains;
 use crate::kind::Kind;
 use pieces::{Lines, Pieces};
 
@@ -169,12 +170,12 @@ pub struct Options {
     pub any_content: bool,
 }
 
-/// Makes an image.
+/// Makes an image. A plain binary becomes one as it is, without a copy if it is given away.
 ///
 /// # Errors
 /// [`ImageError`] says what is wrong with the input, or with the options for it.
-pub fn make(input: &[u8], options: &Options) -> Result<Image, ImageError> {
-    let image = extract(input, options)?;
+pub fn make<'i>(input: impl Into<Cow<'i, [u8]>>, options: &Options) -> Result<Image, ImageError> {
+    let image = extract(input.into(), options)?;
     let any_content = options.any_content && options.format.is_some();
     if any_content || is_firmware(&image) { Ok(image) } else { Err(ImageError::NotFirmware) }
 }
@@ -190,7 +191,7 @@ pub fn program_has(input: &[u8], words: &[u8]) -> Result<bool, ImageError> {
         Format::Hex => intel_hex::pieces(Lines::of(input))?,
         Format::Srec => s_record::pieces(Lines::of(input))?,
         Format::Bin => {
-            let image = plain(input, &Options::default())?;
+            let image = plain(input.into(), &Options::default())?;
             if !is_firmware(&image) {
                 return Err(ImageError::NotFirmware);
             }
@@ -221,12 +222,12 @@ pub fn program_has(input: &[u8], words: &[u8]) -> Result<bool, ImageError> {
 }
 
 /// The image without a look at its content.
-fn extract(input: &[u8], options: &Options) -> Result<Image, ImageError> {
-    let format = options.format.unwrap_or_else(|| detect(input));
+fn extract(input: Cow<'_, [u8]>, options: &Options) -> Result<Image, ImageError> {
+    let format = options.format.unwrap_or_else(|| detect(&input));
     let image = match format {
-        Format::Elf => assemble(elf::pieces(input)?, format, options),
-        Format::Hex => assemble(intel_hex::pieces(Lines::of(input))?, format, options),
-        Format::Srec => assemble(s_record::pieces(Lines::of(input))?, format, options),
+        Format::Elf => assemble(elf::pieces(&input)?, format, options),
+        Format::Hex => assemble(intel_hex::pieces(Lines::of(&input))?, format, options),
+        Format::Srec => assemble(s_record::pieces(Lines::of(&input))?, format, options),
         Format::Bin => plain(input, options),
     }?;
     let limit = options.slot_size.unwrap_or(MAX_IMAGE_LEN).min(MAX_IMAGE_LEN);
@@ -246,14 +247,14 @@ fn is_firmware(image: &Image) -> bool {
     }
 }
 
-fn plain(input: &[u8], options: &Options) -> Result<Image, ImageError> {
+fn plain(input: Cow<'_, [u8]>, options: &Options) -> Result<Image, ImageError> {
     if options.base.is_some() || options.range.is_some() {
         return Err(ImageError::NoAddresses);
     }
-    if let Some(kind) = Kind::secret_in(input) {
+    if let Some(kind) = Kind::secret_in(&input) {
         return Err(ImageError::Secret(kind));
     }
-    Ok(Image { bytes: input.to_vec(), format: Format::Bin, address: None, left_out: 0 })
+    Ok(Image { bytes: input.into_owned(), format: Format::Bin, address: None, left_out: 0 })
 }
 
 /// ELF by its magic, the text formats by their first record, everything else as a plain binary.

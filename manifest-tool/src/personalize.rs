@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use device_lists::ciphertext_name;
+use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{Encryption, Inspection, UpdateDescription, authenticate, create, inspect};
 use suit_manifest::host::Envelope;
 use suit_manifest::{DeviceIdentity, ImageReference, image_reference_for};
@@ -11,7 +12,6 @@ use trust::aes::Key128;
 use trust::author::{DerivedKey, Recipient, wrap_again};
 use trust::device_keys::Purpose;
 use trust::encryption::{ContentAlgorithm, EncryptionInfo};
-use trust::sha256;
 
 use crate::encryption::{Made, encrypted, is_read_by_each, not_made, with_encryptions};
 use crate::error::Error;
@@ -257,7 +257,7 @@ impl Release {
         for (encryption, image) in sealed.encryptions.iter().zip(&self.images) {
             let file = trust::host::folder_of(path).join(ciphertext_name(&encryption.digest));
             let is_there = read_file(&file, MAX_PAYLOAD_LEN).is_ok_and(|ciphertext| {
-                sha256(&ciphertext) == encryption.digest
+                Sha256::digest(&ciphertext).as_slice() == encryption.digest
                     && is_read_by_each(&encryption.info, &ciphertext, image, std::slice::from_ref(&recipient))
             });
             if !is_there {

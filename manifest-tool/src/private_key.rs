@@ -17,11 +17,11 @@ use pkcs8::pkcs5::{self, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, is_private_key, printable, without_mark};
+use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, contains, is_private_key, printable, without_mark};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::Error;
-use crate::files::{OTHERS, PEM_PRIVATE_KEY, contains, must_be_absent, read_secret, write_secret};
+use crate::files::{OTHERS, PEM_PRIVATE_KEY, must_be_absent, read_secret, write_secret};
 use crate::memory;
 use crate::output::warning;
 use crate::passphrase::{PassphraseSource, Purpose};

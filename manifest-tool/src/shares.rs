@@ -17,6 +17,7 @@ use std::path::Path;
 
 use blahaj::Sharks;
 use trust::author::{Signer as _, SoftwareKey};
+use trust::host::contains;
 use trust::{Kid, PublicKey};
 use zeroize::Zeroizing;
 
@@ -111,7 +112,7 @@ impl ShareFault {
 /// Whether a file is a share, or the page of one, damaged or not.
 #[must_use]
 pub fn is_share(file: &[u8]) -> bool {
-    let is_marked = file.windows(MARK.len()).any(|window| window == MARK.as_bytes());
+    let is_marked = contains(file, MARK.as_bytes());
     is_marked || matches!(Share::parse(file), Ok(_) | Err(ShareFault::Checksum))
 }
 

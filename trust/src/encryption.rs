@@ -4,6 +4,9 @@
 //! Contents are A128GCM and A128CTR. Recipients are A128KW; others, ECDH-ES+A128KW among them, are read and passed over:
 //! they are for somebody else.
 
+#[cfg(feature = "author")]
+pub(crate) mod fast;
+
 use crate::aes::{BLOCK_LEN, Key128};
 use crate::cbor::{List, Reader, Span};
 use crate::cose::{Headers, TAG_ENCRYPT, byte_string_head, expect_structure};

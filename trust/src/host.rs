@@ -31,7 +31,7 @@ pub use own::{OtherOwner, lock_folder, refuse_other_owner};
 pub use own::{check_own_file, kind_of, lock_own, open_own};
 pub use pem::{Pem, PemError};
 pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
-pub use read::{ReadError, open_file, open_limited, read, read_file, read_limited, without_mark};
+pub use read::{ReadError, contains, open_file, open_limited, read, read_file, read_limited, without_mark};
 pub use terminal::{is_line, printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
 pub use transfer::transfer_time;

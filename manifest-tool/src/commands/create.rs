@@ -169,7 +169,7 @@ impl Create {
             slot_size: self.slot_size,
             any_content: self.allow_non_firmware,
         };
-        image::make(&input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
+        image::make(input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
     }
 
     /// Where the image for a slot is: the URI is signed.

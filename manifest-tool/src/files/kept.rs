@@ -7,10 +7,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use device_lists::{LIST_FILE, LOG_FILE, MAX_LIST_LEN, read_list};
-use trust::host::{PrivateKeyWatch, ReadError, folder_of};
+use trust::host::{PrivateKeyWatch, ReadError, contains, folder_of};
 use zeroize::Zeroizing;
 
-use super::{PEM_PRIVATE_KEY, contains, read_file, same_file};
+use super::{PEM_PRIVATE_KEY, read_file, same_file};
 use crate::error::Error;
 use crate::keys::PIN_FILE_VARIABLE;
 use crate::kind::{Kind, START_LEN};

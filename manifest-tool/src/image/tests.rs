@@ -35,7 +35,7 @@ fn image(input: &[u8]) -> Result<Vec<u8>, ImageError> {
 }
 
 fn build(input: impl AsRef<[u8]>, options: Options) -> Result<Image, ImageError> {
-    extract(input.as_ref(), &options)
+    extract(input.as_ref().into(), &options)
 }
 
 fn of(format: Format) -> Options {
@@ -238,22 +238,22 @@ fn data_that_is_not_firmware_needs_its_format_and_permission() {
     let options = |format, any_content| Options { format, any_content, ..Options::default() };
     for (format, allowed) in [(None, false), (None, true), (Some(Format::Bin), false)] {
         assert_eq!(
-            make(words, &options(format, allowed)),
+            make(words.as_slice(), &options(format, allowed)),
             Err(ImageError::NotFirmware),
             "{format:?} {allowed}"
         );
     }
-    assert_eq!(make(words, &options(Some(Format::Bin), true)).unwrap().bytes, words);
+    assert_eq!(make(words.as_slice(), &options(Some(Format::Bin), true)).unwrap().bytes, words);
 
     // Stack pointer, reset vector, and some code.
     let vectors =
         |stack: u32, reset: u32| [stack.to_le_bytes(), reset.to_le_bytes(), [0; 4], [0; 4]].concat();
     let firmware = vectors(0x2001_0000, 0x0800_0009);
     for input in [firmware.clone(), elf(&[(0x0800_0000, &firmware)])] {
-        assert_eq!(make(&input, &Options::default()).unwrap().bytes, firmware);
+        assert_eq!(make(input, &Options::default()).unwrap().bytes, firmware);
     }
     // Linked for another place than the one that it is loaded to.
-    let elsewhere = make(&elf(&[(0x0801_0000, &firmware)]), &Options::default());
+    let elsewhere = make(elf(&[(0x0801_0000, &firmware)]), &Options::default());
     assert_eq!(elsewhere, Err(ImageError::NotFirmware));
 }
 

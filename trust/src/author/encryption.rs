@@ -1,7 +1,5 @@
 //! Encrypts for devices, and authenticates with the keys that they have as well (docs/records.md).
 
-use aes_gcm::aead::AeadInOut as _;
-use aes_gcm::{Aes128Gcm, KeyInit as _};
 use coset::{
     CoseEncrypt, CoseEncryptBuilder, CoseMac0Builder, CoseRecipient, CoseRecipientBuilder, EncryptionContext,
     Header, HeaderBuilder, ProtectedHeader, RegisteredLabelWithPrivate, TaggedCborSerializable as _, iana,
@@ -11,9 +9,9 @@ use zeroize::Zeroize as _;
 use super::AuthorError;
 use crate::aes::{BLOCK_LEN, Key128};
 use crate::cbor::Span;
-use crate::encryption::{ALG_A128CTR, ContentAlgorithm, EncryptionInfo};
+use crate::encryption::{ALG_A128CTR, ContentAlgorithm, EncryptionInfo, fast};
 use crate::error::{Error, ErrorKind};
-use crate::gcm::{Ctr, GCM_IV_LEN, MAX_STREAM_LEN};
+use crate::gcm::{GCM_IV_LEN, MAX_STREAM_LEN};
 use crate::hmac::hmac_sha256;
 use crate::key_wrap::wrap;
 use crate::mac0::{MAX_MAC0_LEN, verify_mac0};
@@ -70,24 +68,13 @@ pub fn encrypt_with(
     if u32::try_from(plaintext.len()).map_or(true, |len| len > MAX_STREAM_LEN) {
         return Err(too_long.into());
     }
-    let mut ciphertext = plaintext.to_vec();
     let (protected, unprotected) = match algorithm {
         ContentAlgorithm::A128Gcm => {
             let iv = iv.first_chunk::<GCM_IV_LEN>().ok_or(AuthorError::Encoding)?;
             let protected = HeaderBuilder::new().algorithm(iana::Algorithm::A128GCM).build();
-            let associated = coset::enc_structure_data(
-                EncryptionContext::CoseEncrypt,
-                ProtectedHeader { original_data: None, header: protected.clone() },
-                &[],
-            );
-            let tag = Aes128Gcm::new(content_key.as_bytes().into())
-                .encrypt_inout_detached(iv.into(), &associated, ciphertext.as_mut_slice().into())
-                .map_err(|_| too_long)?;
-            ciphertext.extend(tag);
             (protected, HeaderBuilder::new().iv(iv.to_vec()).build())
         }
         ContentAlgorithm::A128Ctr => {
-            Ctr::new(content_key, iv).apply(&mut ciphertext);
             let header = Header {
                 // coset 0.4 does not know its name.
                 alg: Some(RegisteredLabelWithPrivate::PrivateUse(ALG_A128CTR.into())),
@@ -97,6 +84,13 @@ pub fn encrypt_with(
             (Header::default(), header)
         }
     };
+    // Counter mode takes none.
+    let associated = coset::enc_structure_data(
+        EncryptionContext::CoseEncrypt,
+        ProtectedHeader { original_data: None, header: protected.clone() },
+        &[],
+    );
+    let ciphertext = fast::encrypt(algorithm, content_key, iv, &associated, plaintext).ok_or(too_long)?;
     let encrypt = CoseEncryptBuilder::new().protected(protected).unprotected(unprotected).build();
     let info = for_recipients(encrypt, content_key, recipients)?;
     Ok(Encrypted { info, ciphertext })

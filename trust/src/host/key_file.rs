@@ -9,7 +9,7 @@ use pkcs8::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::pem::{Pem, PemError};
 use super::private_key::is_private_key;
-use super::read::{ReadError, read, without_mark};
+use super::read::{ReadError, contains, read, without_mark};
 use crate::{Error, PublicKey};
 
 /// Longest key file that is read, bytes.
@@ -233,10 +233,6 @@ fn of_spki(der: &[u8]) -> Result<PublicKey, KeyFileError> {
         }
         _ => Err(KeyFileError::Spki),
     }
-}
-
-fn contains(bytes: &[u8], words: &[u8]) -> bool {
-    bytes.windows(words.len()).any(|window| window == words)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod watch;
 
 pub use self::watch::PrivateKeyWatch;
 use super::pem::{Pem, PemError};
-use super::read::from_utf16;
+use super::read::{contains, from_utf16};
 use crate::cbor::Reader;
 
 /// Longest file that may be a JWK or a COSE_Key, bytes.
@@ -55,8 +55,8 @@ fn is_pem(file: &[u8]) -> bool {
         Ok(blocks) => blocks.iter().any(Pem::is_private_key),
         // A key that was cut is still a key.
         Err(PemError::Unfinished) => has_label(file),
-        // Text in another character set, such as Latin-1 in a comment; firmware has control characters.
-        Err(PemError::NotText) => has_label(file) && !file.iter().any(|byte| is_control(*byte)),
+        // Text in another character set, such as Latin-1 in a comment; firmware has control characters, the first ones soon.
+        Err(PemError::NotText) => !file.iter().any(|byte| is_control(*byte)) && has_label(file),
         // UTF-16 was decoded before.
         Err(
             PemError::Absent | PemError::Utf16 | PemError::Headers | PemError::Base64 | PemError::Several,
@@ -65,7 +65,7 @@ fn is_pem(file: &[u8]) -> bool {
 }
 
 fn has_label(file: &[u8]) -> bool {
-    file.windows(LABEL_END.len()).any(|window| window == LABEL_END)
+    contains(file, LABEL_END)
 }
 
 fn is_control(byte: u8) -> bool {

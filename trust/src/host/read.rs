@@ -56,7 +56,9 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 /// [`ReadError`]
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    read_limited(open_file(path)?, limit, &mut bytes)?;
+    let file = open_file(path)?;
+    reserve(&file, limit, &mut bytes);
+    read_limited(file, limit, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -86,7 +88,23 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// [`ReadError`]; `bytes` may hold a part of the file then.
 pub fn open_limited(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-    read_limited(File::open(path)?, limit, bytes)
+    let file = File::open(path)?;
+    reserve(&file, limit, bytes);
+    read_limited(file, limit, bytes)
+}
+
+/// Memory for a file at once: to grow in steps is to copy. What is no file, or another one by the time that it is read, has a
+/// length of its own.
+fn reserve(file: &File, limit: u64, bytes: &mut Vec<u8>) {
+    let len = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
+    // A byte more, at which the end is found.
+    bytes.reserve(usize::try_from(len).unwrap_or_default().saturating_add(1));
+}
+
+/// Whether these bytes stand somewhere in a file.
+#[must_use]
+pub fn contains(file: &[u8], bytes: &[u8]) -> bool {
+    memchr::memmem::find(file, bytes).is_some()
 }
 
 /// The content of a text file without the UTF-8 byte order mark that editors of Windows write.

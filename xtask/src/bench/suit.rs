@@ -1,7 +1,11 @@
 //! `cargo xtask bench suit`: what the maker's commands cost beside the tool that a user would pick for the bytes alone. Files
 //! stand in one folder and runs take turns, so a ratio holds on a busy machine too; nothing here fails for being slow.
+//!
+//! Our files last when a command has ended, those of OpenSSL do not: what that costs on this disk is measured as well.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -43,6 +47,7 @@ pub(super) enum Extent {
 #[derive(Serialize)]
 pub(super) struct Report {
     rows: Vec<Row>,
+    lasting: Lasting,
     personalize: Personalize,
 }
 
@@ -58,6 +63,13 @@ struct Row {
     /// The ratio is at most this; `None` in the suite, whose programs are not those of a release.
     aim: Option<f64>,
     is_met: Option<bool>,
+}
+
+/// To write as many bytes as the image has, and to wait until they last: of each command that writes it.
+#[derive(Serialize)]
+struct Lasting {
+    bytes: usize,
+    seconds: f64,
 }
 
 /// `manifest-tool personalize` for many devices.
@@ -87,6 +99,8 @@ impl fmt::Display for Row {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
+        let Lasting { bytes, seconds } = self.lasting;
+        writeln!(f, "of that, {bytes} bytes written so that they last: {seconds:.3} s")?;
         let Personalize { devices, image_bytes, seconds, devices_per_second } = &self.personalize;
         writeln!(
             f,
@@ -124,7 +138,7 @@ pub(super) fn measure(workspace: &Workspace, programs: &Path, extent: Extent) ->
         )?);
     }
     rows.push(hex);
-    Ok(Report { rows, personalize: desk.personalize(devices)? })
+    Ok(Report { rows, lasting: desk.lasting(image_len)?, personalize: desk.personalize(devices)? })
 }
 
 const ENCRYPT: [&str; 10] = [
@@ -211,6 +225,20 @@ impl Desk<'_> {
         let of = ["encrypt", "image.unsigned.suit", "--image", "image.image", "--algorithm", algorithm];
         let by = ["--master", "master.key", "--line", "line", "--serial", "A-0001"];
         self.tool(&[&of[..], &by, &["--out", envelope, "--ciphertext-out", out]].concat())
+    }
+
+    fn lasting(&self, bytes: usize) -> Result<Lasting> {
+        let content = std::fs::read(self.directory.join("image.bin"))?;
+        let mut times = Vec::new();
+        for _ in 0..self.rounds {
+            self.clear(&["image.lasting".to_owned()])?;
+            times.push(seconds(|| {
+                let mut file = File::create_new(self.directory.join("image.lasting"))?;
+                file.write_all(&content)?;
+                Ok(file.sync_all()?)
+            })?);
+        }
+        Ok(Lasting { bytes, seconds: median(times)? })
     }
 
     fn personalize(&self, devices: usize) -> Result<Personalize> {
