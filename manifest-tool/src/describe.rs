@@ -1,9 +1,9 @@
 //! Objects that several commands show: a scope, a credential, a revocation list, a manifest.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use suit_manifest::author::Inspection;
 use suit_manifest::host::Manifest;
-use suit_manifest::{ComponentText, ImageReference, ManifestText};
+use suit_manifest::{ComponentText, ImageReference, ManifestText, Target};
 use trust::encryption::EncryptionInfo;
 use trust::{
     CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
@@ -158,6 +158,9 @@ impl CredentialView {
 #[derive(Debug, Serialize)]
 pub(crate) struct ManifestView {
     pub(crate) manifest_digest: String,
+    /// What it installs.
+    #[serde(serialize_with = "target_name")]
+    target: Target,
     pub(crate) sequence: u64,
     pub(crate) version: Option<String>,
     pub(crate) description: Option<String>,
@@ -170,6 +173,11 @@ pub(crate) struct ManifestView {
     /// That for component-slot 1, if it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) second_image: Option<ImageView>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
+fn target_name<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(target.name())
 }
 
 /// The image that a manifest fetches.
@@ -224,6 +232,10 @@ impl ImageView {
 }
 
 impl ManifestView {
+    pub(crate) fn target(&self) -> Target {
+        self.target
+    }
+
     pub(crate) fn of_inspection(inspection: &Inspection<'_>) -> Result<Self, suit_manifest::Error> {
         let (image, second_image) = (inspection.image_reference()?, inspection.second_image_reference()?);
         Self::new(inspection.manifest(), inspection.digest(), (&image, second_image.as_ref()))
@@ -239,6 +251,7 @@ impl ManifestView {
         let component = |which| owned(text.and_then(|text| text.component_text(0, which)));
         Ok(Self {
             manifest_digest: hex::encode(digest),
+            target: manifest.target(),
             sequence: manifest.sequence_number(),
             version: owned(manifest.version_text()),
             description: owned(text.and_then(|text| text.manifest_text(ManifestText::UpdateDescription))),
@@ -277,7 +290,10 @@ impl ManifestView {
         ];
         rows.extend(self.device.clone().map(|device| ("device", device)));
         rows.extend(self.description.clone().map(|description| ("description", description)));
-        rows.extend(self.image.rows(["image", "encrypted image", "image URI"]));
+        rows.extend(self.image.rows(match self.target {
+            Target::Firmware => ["image", "encrypted image", "image URI"],
+            Target::Table => ["table", "encrypted table", "table URI"],
+        }));
         if let Some(second) = &self.second_image {
             rows.extend(second.rows(["second image", "encrypted second image", "second image URI"]));
         }

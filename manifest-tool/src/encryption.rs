@@ -38,6 +38,9 @@ pub enum ReleaseFault {
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
+    /// Servers offer firmware alone.
+    #[error("installs a table, and an update-server offers firmware alone")]
+    Table,
 }
 
 impl ReleaseFault {
@@ -47,6 +50,7 @@ impl ReleaseFault {
             Self::Encrypted => "release-encrypted",
             Self::OfDevice => "release-of-device",
             Self::Foreign => "release-foreign",
+            Self::Table => "release-table",
         }
     }
 
@@ -57,6 +61,9 @@ impl ReleaseFault {
             Self::Encrypted => "Pass the envelope that create wrote.",
             Self::OfDevice => "Pass the envelope of which personalize made this one.",
             Self::Foreign => "Make the release with manifest-tool create of this version.",
+            Self::Table => {
+                "Give envelope and table to updater-host update --release, or keep them beside the server."
+            }
         }
     }
 }
@@ -95,6 +102,7 @@ fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_mani
     let component = |which| text.and_then(|text| text.component_text(0, which)).map(str::to_owned);
     let description = text.and_then(|text| text.manifest_text(ManifestText::UpdateDescription));
     Ok(UpdateDescription {
+        target: manifest.target(),
         vendor: first.vendor,
         class: first.class,
         device: first.device,

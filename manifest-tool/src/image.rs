@@ -121,6 +121,9 @@ pub enum ImageError {
     /// No vector table that leads into the image: text, an archive, firmware for another processor.
     #[error("it does not begin with the vector table of a Cortex-M image")]
     NotFirmware,
+    /// A table has no addresses, and this format has them.
+    #[error("it is {}, whose bytes have addresses, and a table is installed as it is", .0.name())]
+    NotTable(Format),
     /// An image is public.
     #[error("it is {0}")]
     Secret(Kind),
@@ -136,7 +139,7 @@ impl ImageError {
             Self::Empty | Self::Line { .. } | Self::Unfinished | Self::Elf(_) => {
                 "Build the file again, or name its format with --image-format."
             }
-            Self::TooLong { .. } => "Check the linker script and --slot-size.",
+            Self::TooLong { .. } => "Shorten it, or check the linker script and --slot-size.",
             Self::Gap { .. } => {
                 "Name the flash of the application with --range START..END; pieces outside of it are left out."
             }
@@ -147,7 +150,10 @@ impl ImageError {
             Self::NotFirmware => {
                 "Pass the linked firmware; `create` takes data that is not code with --image-format bin --allow-non-firmware."
             }
-            Self::Secret(_) => "Pass the firmware file.",
+            Self::NotTable(_) => {
+                "Convert it to a plain binary (objcopy -O binary), or pass --image-format bin to install these very bytes."
+            }
+            Self::Secret(_) => "Pass a file that everybody may read.",
             Self::HeaderInSegment => {
                 "Keep the section headers when you strip the file, or link with -nmagic."
             }
@@ -178,6 +184,19 @@ pub fn make<'i>(input: impl Into<Cow<'i, [u8]>>, options: &Options) -> Result<Im
     let image = extract(input.into(), options)?;
     let any_content = options.any_content && options.format.is_some();
     if any_content || is_firmware(&image) { Ok(image) } else { Err(ImageError::NotFirmware) }
+}
+
+/// Makes a table: the bytes of a file as they are, unless they are in a format with addresses and nobody said that they are
+/// meant. `slot_size`: the longest that the slot of the device takes.
+///
+/// # Errors
+/// [`ImageError`]
+pub fn table(input: Vec<u8>, format: Option<Format>, slot_size: Option<u64>) -> Result<Image, ImageError> {
+    match format.unwrap_or_else(|| detect(&input)) {
+        Format::Bin => {}
+        other => return Err(ImageError::NotTable(other)),
+    }
+    extract(Cow::Owned(input), &Options { format: Some(Format::Bin), slot_size, ..Options::default() })
 }
 
 /// Whether a program has these bytes in one piece, wherever its pieces are loaded: a loader has option bytes far from its

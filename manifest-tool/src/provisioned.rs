@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use suit_manifest::host::{Envelope, Manifest};
-use suit_manifest::{ErrorKind, ImageReference, Reason};
+use suit_manifest::{ErrorKind, ImageReference, Reason, Target};
 use trust::device_keys::{DeviceKeys, Purpose};
 use trust::encryption::EncryptionInfo;
 use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
@@ -71,7 +71,6 @@ impl ProvisionedDevice {
         let refused = |error| Error::refused_manifest(path, error);
         let identity = &self.block.identity;
         let device = Device { vendor: identity.vendor, class: identity.class, device: Some(identity.device) };
-        let sequence_floor = sequence_floor.max(self.block.sequence_floor);
         let taken = if self.has_anchors() {
             let trusted = TrustStoreBuf::new(self.block.anchors.as_slice().iter().copied());
             let verification = Verification { trusted: &trusted, now, device: Some(device), sequence_floor };
@@ -92,6 +91,10 @@ impl ProvisionedDevice {
             let digest = *authenticated.digest();
             Taken::Authenticated(Box::new(OwnRelease { kid: *kid, manifest, digest, image, second_image }))
         };
+        // The floor of a block is that of the firmware.
+        if taken.manifest().target() == Target::Firmware {
+            taken.manifest().check_sequence(self.block.sequence_floor).map_err(refused)?;
+        }
         for image in taken.images() {
             self.decrypted(image, None).map_err(|error| refused(of_trust(error)))?;
         }
@@ -143,6 +146,13 @@ fn of_trust(error: trust::Error) -> suit_manifest::Error {
 }
 
 impl<'a> Taken<'a> {
+    fn manifest(&self) -> &Manifest<'a> {
+        match self {
+            Self::Signed(verified) => verified.authenticated.manifest(),
+            Self::Authenticated(own) => &own.manifest,
+        }
+    }
+
     /// The image, and that for the second slot if it has one of its own.
     pub(crate) fn images(&self) -> impl Iterator<Item = &ImageReference<'a>> {
         let (image, second_image) = match self {

@@ -56,6 +56,7 @@ mod cli {
     mod succession;
     mod succession_at_work;
     mod succession_records;
+    mod tables;
     mod terminal;
     mod token;
     mod trusted;

@@ -29,7 +29,7 @@ use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, MANIFEST, may_sign_m
 use crate::error::{Error, ErrorKind};
 use crate::host::{Envelope, Manifest};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
-use crate::manifest::{INSTALL, PAYLOAD_FETCH, TEXT, Target};
+use crate::manifest::{ComponentId, INSTALL, PAYLOAD_FETCH, TEXT, Target};
 use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;
@@ -50,7 +50,6 @@ pub const MAX_TEXT_LEN: usize = 4096;
 
 const SHA_256: i32 = -16;
 const LANGUAGE: &str = "en";
-const COMPONENT: &[u8] = b"app";
 /// Index of what is installed, and of what an encrypted image comes through.
 const APPLICATION: u64 = 0;
 const STAGING: u64 = 1;
@@ -58,9 +57,11 @@ const STAGING: u64 = 1;
 const RECORD_CONDITION: u8 = 15;
 const RECORD_DIRECTIVE: u8 = 2;
 
-/// An update: one image for the application of one class of devices.
+/// An update: one image, or one table, for one class of devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateDescription {
+    /// What it installs. A table is an image too, in all that follows: one for both slots.
+    pub target: Target,
     /// Vendor id, a UUID.
     pub vendor: [u8; 16],
     /// Class id, a UUID.
@@ -131,6 +132,8 @@ pub struct Encryption {
 pub enum AuthorError {
     /// A field of the description is missing or out of range: which one, and the bytes that a text may have at most.
     Description(&'static str, Option<usize>),
+    /// A table with an image of its own for slot 1.
+    TableOfSlots,
     /// The signature could not be made.
     Signature(trust::author::AuthorError),
     /// The envelope, as it was given or as it was made, is refused by the decoder.
@@ -149,6 +152,9 @@ impl std::fmt::Display for AuthorError {
             Self::Description(field, None) => write!(f, "the {field} is 0; it has to be at least 1"),
             Self::Description(field, Some(limit)) => {
                 write!(f, "the {field} has to have 1 to {limit} bytes of printable text")
+            }
+            Self::TableOfSlots => {
+                write!(f, "the table is for both slots: it has no image of its own for slot 1")
             }
             Self::Signature(error) => write!(f, "no signature could be made: {error}"),
             Self::Refused(error) => write!(f, "{error}"),
@@ -169,7 +175,9 @@ impl std::error::Error for AuthorError {
         match self {
             Self::Signature(error) => Some(error),
             Self::Refused(error) => Some(error),
-            Self::Description(..) | Self::Role | Self::TooLarge(_) | Self::Encoding => None,
+            Self::Description(..) | Self::TableOfSlots | Self::Role | Self::TooLarge(_) | Self::Encoding => {
+                None
+            }
         }
     }
 }
@@ -199,7 +207,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     let read = read_unsigned(&envelope)?;
     let first = update.first_slot();
     for (slot, meant) in [(0, &first), (1, update.second_slot.as_ref().unwrap_or(&first))] {
-        let image = image_for_any(&read, Target::Firmware, slot)?;
+        let image = image_for_any(&read, update.target, slot)?;
         if !meant.is(&image)
             || (&image.vendor, &image.class) != (&update.vendor, &update.class)
             || image.device != update.device
@@ -333,6 +341,9 @@ pub fn sever_text(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
 }
 
 fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
+    if update.target == Target::Table && update.second_slot.is_some() {
+        return Err(AuthorError::TableOfSlots);
+    }
     let fits =
         |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
     let second = update.second_slot.as_ref();
@@ -377,9 +388,14 @@ fn text(update: &UpdateDescription) -> BTreeMap<String, LanguageText> {
     let description = (ManifestText::UpdateDescription, update.description.clone());
     let text = LanguageText {
         manifest: [description].into_iter().filter_map(|(key, text)| Some((key, text?))).collect(),
-        components: vec![(vec![COMPONENT.to_vec()], component)],
+        components: vec![(segments(update.target.component()), component)],
     };
     [(LANGUAGE.to_owned(), text)].into()
+}
+
+/// The byte strings of a component identifier.
+fn segments(id: ComponentId<'_>) -> Vec<Vec<u8>> {
+    id.segments().map(<[u8]>::to_vec).collect()
 }
 
 /// The envelope with another authentication wrapper, with or without its text.

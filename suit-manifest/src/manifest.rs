@@ -460,6 +460,15 @@ pub enum Target {
 }
 
 impl Target {
+    /// Its name, for people and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Firmware => "firmware",
+            Self::Table => "table",
+        }
+    }
+
     /// The component that is installed.
     #[must_use]
     pub const fn component(self) -> ComponentId<'static> {

@@ -1,10 +1,12 @@
-//! `create`: an image and the unsigned envelope that describes it.
+//! `create`: an image, or a table, and the unsigned envelope that describes it.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use suit_manifest::Target;
 use suit_manifest::author::{SlotImage, UpdateDescription, image_uri, inspect};
 use trust::host::{Serial, VersionText};
 
@@ -19,10 +21,15 @@ use crate::step::StepArguments;
 
 /// Make an unsigned envelope and its image
 #[derive(clap::Args, Clone, Debug)]
+#[command(group = ArgGroup::new("content").args(["image", "table"]).required(true))]
 pub struct Create {
     /// Firmware file: ELF, Intel HEX, S-records or binary
-    #[arg(long, value_name = "FILE")]
-    image: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "image_out")]
+    image: Option<PathBuf>,
+    /// Configuration table: a file whose bytes devices keep as they are
+    #[arg(long, value_name = "FILE", conflicts_with_all =
+          ["base", "range", "second_image", "second_image_out", "image_out", "allow_non_firmware"])]
+    table: Option<PathBuf>,
     /// Format of the firmware file [default: detected from its content]
     #[arg(long, value_enum, value_name = "FORMAT")]
     image_format: Option<Format>,
@@ -66,8 +73,8 @@ pub struct Create {
     #[arg(long, value_name = "U.suit")]
     out: PathBuf,
     /// Image to write, as the device stores it
-    #[arg(long, value_name = "I.bin")]
-    image_out: PathBuf,
+    #[arg(long, value_name = "I.bin", requires = "image")]
+    image_out: Option<PathBuf>,
     /// Image for the second slot to write
     #[arg(long, value_name = "I2.bin", requires = "second_image")]
     second_image_out: Option<PathBuf>,
@@ -79,6 +86,16 @@ pub struct Create {
     allow_large_step: bool,
     #[command(flatten)]
     overwrite: OverwriteArguments,
+}
+
+/// What an envelope is made for.
+struct Content {
+    target: Target,
+    /// The file that it is made of.
+    path: PathBuf,
+    image: Image,
+    /// Of firmware that is linked for each slot.
+    second: Option<Image>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,20 +116,17 @@ pub struct Created {
 
 impl Create {
     pub fn run(&self) -> Result<Created, Error> {
-        for output in [&self.out, &self.image_out].into_iter().chain(&self.second_image_out) {
-            must_differ(output, &[&self.image])?;
-            must_differ(output, self.second_image.as_deref().as_slice())?;
-            must_differ(output, self.previous_release.as_deref().as_slice())?;
+        for output in [&self.out].into_iter().chain(&self.image_out).chain(&self.second_image_out) {
+            for input in [&self.image, &self.table, &self.second_image, &self.previous_release] {
+                must_differ(output, input.as_deref().as_slice())?;
+            }
         }
-        self.check_previous()?;
-        let image = self.make(&self.image)?;
-        let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
-        if let Some(second) = &second {
-            check_apart(&image, second)?;
-        }
+        let Content { target, path, image, second } = self.content()?;
+        self.check_previous(target)?;
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
         let update = UpdateDescription {
+            target,
             vendor: vendor.into_bytes(),
             class: self.class.id(vendor).into_bytes(),
             device: self.serial.as_ref().map(|serial| device_id(serial, vendor).into_bytes()),
@@ -140,7 +154,8 @@ impl Create {
         let manifest = inspect(&envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|_| Error::Internal("the created envelope cannot be read back"))?;
-        let mut files: Vec<(&Path, &[u8])> = vec![(&self.image_out, &image.bytes)];
+        let mut files: Vec<(&Path, &[u8])> = Vec::new();
+        files.extend(self.image_out.as_deref().map(|path| (path, image.bytes.as_slice())));
         if let Some((path, second)) = self.second_image_out.as_deref().zip(second.as_ref()) {
             files.push((path, &second.bytes));
         }
@@ -148,7 +163,7 @@ impl Create {
         write_all(&files, self.overwrite.existing())?;
         Ok(Created {
             envelope: self.out.clone(),
-            image_file: self.image_out.clone(),
+            image_file: self.image_out.clone().unwrap_or(path),
             image_format: image.format,
             image_address: image.address,
             image_left_out: image.left_out,
@@ -160,6 +175,21 @@ impl Create {
 }
 
 impl Create {
+    fn content(&self) -> Result<Content, Error> {
+        if let Some(path) = &self.table {
+            let image = image::table(read(path, MAX_INPUT_LEN)?, self.image_format, self.slot_size)
+                .map_err(|source| Error::Image { path: path.clone(), source })?;
+            return Ok(Content { target: Target::Table, path: path.clone(), image, second: None });
+        }
+        let path = self.image.as_ref().ok_or(Error::Internal("neither an image nor a table was given"))?;
+        let image = self.make(path)?;
+        let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
+        if let Some(second) = &second {
+            check_apart(&image, second)?;
+        }
+        Ok(Content { target: Target::Firmware, path: path.clone(), image, second })
+    }
+
     fn make(&self, path: &Path) -> Result<Image, Error> {
         let input = read(path, MAX_INPUT_LEN)?;
         let options = image::Options {
@@ -178,8 +208,8 @@ impl Create {
         integrated.map_or_else(|| image_uri(digest), |uri| (*uri).to_owned())
     }
 
-    /// A sequence number rises, never far, and within one vendor and class.
-    fn check_previous(&self) -> Result<(), Error> {
+    /// A sequence number rises, never far, and within one vendor and class; tables of a class have numbers of their own.
+    fn check_previous(&self, target: Target) -> Result<(), Error> {
         let Some(path) = &self.previous_release else { return Ok(()) };
         let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
         let refused = |error| Error::refused_manifest(path, error);
@@ -188,6 +218,14 @@ impl Create {
         let vendor = self.vendor.id();
         if (image.vendor, image.class) != (vendor.into_bytes(), self.class.id(vendor).into_bytes()) {
             return Err(Error::usage(format!("{} is for another vendor or class", path.display())));
+        }
+        let installed = previous.manifest().target();
+        if installed != target {
+            let (path, target, installed) = (path.display(), target.name(), installed.name());
+            let message = format!(
+                "{path} is a release of {installed}, this one is of {target}: each has sequence numbers of its own"
+            );
+            return Err(Error::usage(message));
         }
         let from = previous.manifest().sequence_number();
         if self.sequence <= from {
@@ -201,11 +239,14 @@ impl Create {
 
 impl Report for Created {
     fn lines(&self) -> String {
-        let mut rows = vec![
-            ("envelope", format!("{} (unsigned)", self.envelope.display())),
-            ("image file", self.image_file.display().to_string()),
-            ("made from", self.image_format.name().to_owned()),
-        ];
+        let mut rows = vec![("envelope", format!("{} (unsigned)", self.envelope.display()))];
+        let file = self.image_file.display().to_string();
+        match self.manifest.target() {
+            Target::Firmware => {
+                rows.extend([("image file", file), ("made from", self.image_format.name().to_owned())]);
+            }
+            Target::Table => rows.push(("table file", file)),
+        }
         rows.extend(self.image_address.map(|address| ("linked at", format!("{address:#010x}"))));
         rows.extend(
             self.second_image_file.as_ref().map(|path| ("second image file", path.display().to_string())),

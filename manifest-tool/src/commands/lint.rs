@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use suit_manifest::ImageReference;
+use suit_manifest::author::inspect;
 use suit_manifest::author::tree::Integrated;
+use suit_manifest::{ImageReference, Target};
 
 use super::create::{range, size};
 use crate::bundle::{Bundle, images_of};
@@ -54,6 +55,11 @@ impl Lint {
     pub fn run(&self) -> Result<Linted, Error> {
         let bundle = Bundle::read(&self.envelope)?;
         let mut found = findings(bundle.bytes(), self.slot_size);
+        let release = bundle.release().unwrap_or_default();
+        let is_table = inspect(&release).is_ok_and(|read| read.manifest().target() == Target::Table);
+        if self.range.is_some() && is_table {
+            return Err(Error::usage("--range is for firmware: a table has no addresses"));
+        }
         let images = self.images(&bundle)?;
         if let (Some(range), Some([])) = (&self.range, images.as_deref()) {
             let message = format!(
@@ -63,7 +69,6 @@ impl Lint {
             return Err(Error::usage(message));
         }
         // Where devices refuse the manifest, that is a finding already.
-        let release = bundle.release().unwrap_or_default();
         let named = images_of(&release).ok();
         for (name, image) in images.unwrap_or_default() {
             let slot = self.slot_size.unwrap_or(u64::MAX);

@@ -83,6 +83,7 @@ fn every_command_of_the_page_about_descriptions_works() {
         workshop.write(&name, &std::fs::read(template.path()).unwrap());
     }
     workshop.write("config.bin", b"0..80 bar, 5 s");
+    workshop.write("limits.bin", b"0..90 bar, 4 s");
     for name in ["app.bin", "slot-a.bin", "radio.bin"] {
         workshop.write(name, &firmware());
     }
@@ -96,6 +97,11 @@ fn every_command_of_the_page_about_descriptions_works() {
     let description = ["--description", "Measures the pump twice as often", "--image", "app.bin"];
     workshop.ok(&[&split(create)[..], &description].concat());
     assert_eq!(workshop.read("u.suit"), workshop.read("unsigned.suit"));
+    workshop.ok(&split("compose table.toml --out table.suit"));
+    let create_table = "create --vendor example.com --class node --sequence 4 --version 4.0.0 --out t.suit";
+    let description = ["--description", "Limits of the new pump", "--table", "limits.bin"];
+    workshop.ok(&[&split(create_table)[..], &description].concat());
+    assert_eq!(workshop.read("t.suit"), workshop.read("table.suit"));
     workshop.ok(&split("compose two-slots.toml --out slots.suit"));
     workshop.ok(&split(&format!(
         "{create} --image slot-a.bin --second-image slot-b.bin --second-image-out j.bin --allow-non-firmware"

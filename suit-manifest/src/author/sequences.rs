@@ -8,10 +8,10 @@ use ciborium::Value;
 
 use super::{
     APPLICATION, AuthorError, Composition, Encryption, RECORD_CONDITION, RECORD_DIRECTIVE, SHA_256, STAGING,
-    SlotImage, UpdateDescription, bytes, encode, map, sequence, text,
+    SlotImage, UpdateDescription, bytes, encode, map, segments, sequence, text,
 };
 use crate::argument::{DigestAlgorithm, TAG_PEN};
-use crate::manifest::ComponentId;
+use crate::manifest::Target;
 use crate::vocabulary::{CommandCode, Comparison, ManifestElement, ParameterKey, WaitEventKey};
 
 /// A command with its argument.
@@ -31,7 +31,7 @@ pub enum Command {
     Abort,
     /// suit-directive-override-parameters; of a repeated parameter the last one counts.
     Override(Vec<Parameter>),
-    /// suit-directive-set-component-index to one component: 0 is `["app"]`, 1 is `["app", "encrypted"]`
+    /// suit-directive-set-component-index to one component: 0 is what is installed, 1 what it comes encrypted through
     Select(u64),
     /// suit-directive-fetch
     Fetch,
@@ -124,7 +124,8 @@ pub enum Awaited {
     Device(Vec<u8>, Vec<(Comparison, Vec<i64>)>),
 }
 
-/// The sequences of a manifest with the component `["app"]`, and `["app", "encrypted"]` if a command selects one.
+/// The sequences of a manifest with the component that an update installs, and the one through which it comes encrypted if a
+/// command selects that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequences {
     /// suit-shared-sequence
@@ -184,7 +185,10 @@ impl Sequences {
             payload_fetch: None,
             install: Some(begun(install)),
             validate: Some(begun(vec![Command::ImageMatch])),
-            invoke: Some(begun(vec![Command::Invoke])),
+            invoke: match update.target {
+                Target::Firmware => Some(begun(vec![Command::Invoke])),
+                Target::Table => None,
+            },
         }
     }
 
@@ -239,8 +243,8 @@ fn in_each_slot(commands: [Vec<Command>; 2]) -> Command {
 ///
 /// [`AuthorError::Encoding`].
 pub fn compose(update: &UpdateDescription, sequences: &Sequences) -> Result<Vec<u8>, AuthorError> {
-    let mut components = vec![ComponentId::APP];
-    components.extend(sequences.has_staging().then_some(ComponentId::ENCRYPTED));
+    let mut components = vec![update.target.component()];
+    components.extend(sequences.has_staging().then_some(update.target.encrypted_component()));
     let sections = [
         (ManifestElement::Validate, &sequences.validate),
         (ManifestElement::Invoke, &sequences.invoke),
@@ -249,7 +253,7 @@ pub fn compose(update: &UpdateDescription, sequences: &Sequences) -> Result<Vec<
     ];
     let composition = Composition {
         sequence_number: update.sequence,
-        components: components.iter().map(|id| id.segments().map(<[u8]>::to_vec).collect()).collect(),
+        components: components.into_iter().map(segments).collect(),
         shared: Some(sequences.shared.clone()),
         sections: sections.into_iter().filter_map(|(key, commands)| Some((key, commands.clone()?))).collect(),
         text: text(update),

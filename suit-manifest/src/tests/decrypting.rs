@@ -25,7 +25,7 @@ fn info() -> Vec<u8> {
     info_of(ContentAlgorithm::A128Gcm)
 }
 
-fn encryption() -> Encryption {
+pub(super) fn encryption() -> Encryption {
     Encryption { info: info(), digest: CIPHERTEXT, size: CIPHERTEXT_SIZE }
 }
 

@@ -92,6 +92,7 @@ pub(super) fn refusal(envelope: &[u8]) -> ErrorKind {
 
 pub(super) fn update() -> UpdateDescription {
     UpdateDescription {
+        target: crate::Target::Firmware,
         vendor: VENDOR,
         class: CLASS,
         device: None,

@@ -4,12 +4,12 @@ use ciborium::Value;
 use trust::author::Signer as _;
 use trust::{Anchor, TrustStore};
 
-use super::decrypting::{CIPHERTEXT, Release, component, found_as};
+use super::decrypting::{CIPHERTEXT, Release, component, encryption, found_as};
 use super::support::*;
-use crate::author::inspect;
+use crate::author::{SlotImage, UpdateDescription, create, image_uri, inspect};
 use crate::profile::{Decrypting, Installs, Loader};
 use crate::{
-    ComponentId, Condition, EnvelopeOf, Error, ErrorKind, Target, Walk, Walked, image_reference,
+    ComponentId, Condition, EnvelopeOf, Error, ErrorKind, Section, Target, Walk, Walked, image_reference,
     second_image_reference,
 };
 
@@ -65,6 +65,32 @@ fn a_table_comes_as_it_is_or_encrypted() {
     let envelope = encrypted().signed();
     let table = found_as(Target::Table, &envelope).unwrap();
     assert_eq!((table.digest, table.installed_digest()), (CIPHERTEXT, IMAGE));
+}
+
+#[test]
+fn tables_are_written_as_they_are_read() {
+    let update = UpdateDescription { target: Target::Table, ..update() };
+    let envelope = create(&update).unwrap();
+    let read = inspect(&envelope).unwrap();
+    assert_eq!(read.manifest().target(), Target::Table);
+    assert!(!read.manifest().has_section(Section::Invoke));
+    assert_eq!(read.manifest().version_text(), Some("1.2.3"));
+    assert_eq!(read.image_reference().unwrap().digest, IMAGE);
+    let firmware = create(&UpdateDescription { target: Target::Firmware, ..update.clone() }).unwrap();
+    assert_eq!(inspect(&firmware).unwrap().manifest().target(), Target::Firmware);
+
+    let encryption = Some(encryption());
+    let encrypted = UpdateDescription { uri: image_uri(&CIPHERTEXT), encryption, ..update.clone() };
+    let envelope = create(&encrypted).unwrap();
+    let read = inspect(&envelope).unwrap();
+    let components: Vec<_> = read.manifest().components().iter().collect();
+    assert_eq!(components, [ComponentId::TABLE, ComponentId::TABLE_ENCRYPTED]);
+    let table = read.image_reference().unwrap();
+    assert_eq!((table.digest, table.installed_digest()), (CIPHERTEXT, IMAGE));
+
+    let second = SlotImage { digest: [9; 32], size: 5, uri: "y".into(), encryption: None };
+    let refused = create(&UpdateDescription { second_slot: Some(second), ..update }).unwrap_err();
+    assert_eq!(refused.to_string(), "the table is for both slots: it has no image of its own for slot 1");
 }
 
 /// A device goes through a table as it installs it, and once more at each boot.

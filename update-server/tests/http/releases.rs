@@ -105,6 +105,19 @@ async fn a_release_for_two_slots_has_both_images_or_is_not_taken() {
     assert_eq!(fetched.is(200).body, second);
 }
 
+/// Devices ask for the newest release of their class, and mean firmware.
+#[tokio::test]
+async fn suit60_a_table_is_not_offered_as_firmware() {
+    let world = World::new();
+    let server = world.start();
+    let key = release_key(&world.root);
+    let table = image(1, 1000);
+    server.put_image(&table).await;
+    let update = UpdateDescription { target: suit_manifest::Target::Table, ..description(&table, 7) };
+    server.post("/v1/releases", sign(&update, &key)).await.is_problem(422, "component-unsupported");
+    assert_eq!(server.listed().await, [0; 0]);
+}
+
 #[tokio::test]
 async fn the_largest_sequence_number_is_the_newest() {
     let world = World::new();

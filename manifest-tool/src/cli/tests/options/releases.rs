@@ -24,6 +24,27 @@ pub(super) const COMMANDS: &[Options] = &[
         ],
         excludes: &[],
     },
+    Options {
+        shortest: "create --table f --vendor example.com --class c --sequence 1 --version 1 --out o",
+        alone: &[
+            "--image-format bin",
+            "--slot-size 9",
+            "--serial s",
+            "--previous-release p",
+            "--description d",
+            "--integrated",
+            "--force",
+        ],
+        needs: &[("--allow-large-step", "--previous-release p")],
+        excludes: &[
+            ("--image i", ""),
+            ("--image-out i", ""),
+            ("--base 0x10", ""),
+            ("--range 0..9", ""),
+            ("--second-image s", "--second-image-out t"),
+            ("--allow-non-firmware", "--image-format bin"),
+        ],
+    },
     Options { shortest: "compose d --out o", alone: &["--force"], needs: &[], excludes: &[] },
     Options {
         shortest: "encrypt u --image i --recipients r --out o --ciphertext-out c",
