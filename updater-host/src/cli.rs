@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Verify a release, install it and wait until the device confirms it
     Update(Box<Update>),
     /// Drop an unfinished install or an installed image that waits for a reset; the active image stays
-    Abandon(Choice),
+    Abandon(Abandon),
     /// Reset a device: a waiting image is swapped in, an unconfirmed trial is reverted
     Reset(Choice),
     /// Ask a device what became of its last attempt to install. Its loader answers: this resets the device into its loader
@@ -84,6 +84,16 @@ pub(crate) struct Choice {
     /// Choose the device with this serial
     #[arg(long, value_name = "SERIAL")]
     pub(crate) serial: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Abandon {
+    /// Drop that of the configuration table, not that of the firmware
+    #[arg(long)]
+    pub(crate) table: bool,
+
+    #[command(flatten)]
+    pub(crate) choice: Choice,
 }
 
 #[derive(Debug, Args)]

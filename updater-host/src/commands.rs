@@ -12,9 +12,9 @@ pub(crate) use revocations::revocations;
 
 use can_bus::Flow;
 use serde::Serialize;
-use update_protocol::profile::{ImageState, Mode, Object};
+use update_protocol::profile::{Component, ImageState, Mode, Object};
 
-use crate::cli::{Choice, Cli};
+use crate::cli::{Abandon, Choice, Cli};
 use crate::connection::{Connection, Trouble};
 use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
 use crate::error::{Error, Moment, Subject};
@@ -86,24 +86,29 @@ fn changed_sequence(before: Option<DeviceTrust>, after: Option<DeviceTrust>) -> 
 /// [`Error::DeviceRefused`], those of [`choose`]
 pub(crate) async fn abandon(
     cli: &Cli,
-    choice: &Choice,
+    options: &Abandon,
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<Done, Error> {
     const ABANDON: &str = "abandoning the install";
-    let (mut connection, device) = reach(cli, choice, interrupt).await?;
-    let words = format!("{} has no install in progress; its active image is unchanged.", device.serial);
+    let (mut connection, device) = reach(cli, &options.choice, interrupt).await?;
+    let (component, what) =
+        if options.table { (Component::Table, "table") } else { (Component::Firmware, "image") };
+    let device = device.turned(component)?;
+    let words = format!("{} has no install in progress; its active {what} is unchanged.", device.serial);
     // An application is not interrupted for nothing.
     let idle = device.state.image != ImageState::Pending && !device.state.flags.resumable;
     if idle && device.state.mode == Mode::Application {
         return Ok(Done::new("nothing-to-abandon", &device, None, words));
     }
-    if device.state.image == ImageState::Trial {
-        output.warn("on-trial", "the device has not confirmed its active image; this command reverts it");
+    if let Some(on_trial) = device.on_trial() {
+        let what = if on_trial == Component::Table { "table" } else { "image" };
+        let words = format!("the device has not confirmed its active {what}; this command reverts it");
+        output.warn("on-trial", &words);
     }
     output.step("abandon");
     enter(&mut connection, device.node).await?;
-    let mut session = Session::new(&mut connection, device.node);
+    let mut session = Session::new(&mut connection, device.node).of(component);
     let abandoned = session.abandon().await;
     // Whether it hears us does not change the result: its session expires.
     let _ = session.reset().await;

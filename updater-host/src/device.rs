@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use suit_manifest::DeviceIdentity;
 use suit_manifest::reason::Reason;
+use suit_manifest::{DeviceIdentity, Target};
 use trust::host::device_id;
 use trust::{Domain, Kid, SuccessionNumber};
 #[cfg(feature = "http")]
 use update_protocol::profile::anchors::head;
 use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
-use update_protocol::profile::{ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
+use update_protocol::profile::{Component, ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
 use uuid::Uuid;
 
 use crate::error::{DeviceAnswerError, Error, NO_IDENTITY, state_hint};
@@ -26,8 +26,12 @@ pub(crate) struct Device {
     pub(crate) serial: DeviceText,
     /// Vendor, class and device id; zeros in factory state.
     pub(crate) identity: DeviceIdentity,
-    /// State record.
+    /// What of it is looked at: the firmware, until it is [turned](Device::turned) to its table.
+    pub(crate) component: Component,
+    /// State record of that.
     pub(crate) state: StateRecord,
+    /// State record of the other one, if the device has both.
+    pub(crate) other: Option<StateRecord>,
     /// Version of the application, when it is the one that answers.
     pub(crate) application_version: Option<DeviceText>,
     /// Version of the loader, when the device tells.
@@ -124,6 +128,70 @@ pub(crate) struct DeviceSummary {
     pub(crate) version: Option<String>,
     /// Sequence number of the active image; 0: none.
     pub(crate) sequence: u64,
+    /// Its table, if it has one.
+    pub(crate) table: Option<TableSummary>,
+}
+
+/// The table of a device in a list.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct TableSummary {
+    /// `none`, `confirmed`, `trial`, `pending` or `reverting`.
+    pub(crate) image: &'static str,
+    /// Sequence number of the active table; 0: none.
+    pub(crate) sequence: u64,
+    /// Whether the last one was reverted.
+    pub(crate) reverted: bool,
+    /// Whether an interrupted install can be resumed.
+    pub(crate) resumable: bool,
+    sequence_floor: u64,
+    /// Digest of the manifest of the active table.
+    active_digest: Option<String>,
+    resume_offset: u32,
+    image_size: u32,
+    manifest_digest: Option<String>,
+    reason: Option<String>,
+    reason_position: u32,
+    slot_capacity: u32,
+}
+
+impl TableSummary {
+    fn of(state: &StateRecord) -> Self {
+        Self {
+            image: image_name(state.image),
+            sequence: state.active_sequence,
+            reverted: state.flags.reverted,
+            resumable: state.flags.resumable,
+            sequence_floor: state.sequence_floor,
+            active_digest: active_digest(state).map(hex::encode),
+            resume_offset: state.resume_offset,
+            image_size: state.image_size,
+            manifest_digest: install_digest(state),
+            reason: reason_slug(state.reason),
+            reason_position: state.reason_position,
+            slot_capacity: state.slot_capacity,
+        }
+    }
+
+    fn lines(&self, line: &mut impl FnMut(&str, &dyn std::fmt::Display)) {
+        line("table", self);
+        if let Some(digest) = &self.active_digest {
+            line("table release", digest);
+        }
+        line("table floor", &self.sequence_floor);
+        if let Some(digest) = &self.manifest_digest {
+            line("table install", digest);
+            line("table installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
+        }
+        if let Some(reason) = &self.reason {
+            line("table refusal", reason);
+        }
+        line("table slot", &format_args!("{} bytes", self.slot_capacity));
+    }
+}
+
+/// Digest of the manifest of the install in progress or pending.
+fn install_digest(state: &StateRecord) -> Option<String> {
+    (state.manifest_digest != [0; 32]).then(|| hex::encode(state.manifest_digest))
 }
 
 /// An application that was reset time and again without a sign of life.
@@ -172,6 +240,22 @@ pub(crate) struct Installed {
     pub(crate) digest: Option<[u8; 32]>,
 }
 
+/// What of a device a manifest installs.
+pub(crate) const fn component_of(target: Target) -> Component {
+    match target {
+        Target::Firmware => Component::Firmware,
+        Target::Table => Component::Table,
+    }
+}
+
+/// The target of a manifest that installs this.
+pub(crate) const fn target_of(component: Component) -> Target {
+    match component {
+        Component::Firmware => Target::Firmware,
+        Component::Table => Target::Table,
+    }
+}
+
 impl Installed {
     /// By the application's own name for its version and the state record.
     #[must_use]
@@ -193,13 +277,61 @@ impl Device {
     /// That its application dies, if it does.
     #[must_use]
     pub(crate) fn silence(&self) -> Option<Silence> {
-        Silence::of(&self.state)
+        Silence::of(self.firmware())
     }
 
-    /// What it runs.
+    /// What it runs; or the table that it has, whose version only a release says.
     #[must_use]
     pub(crate) fn installed(&self) -> Installed {
-        Installed::new(self.application_version.as_ref(), &self.state)
+        let version = match self.component {
+            Component::Firmware => self.application_version.as_ref(),
+            Component::Table => None,
+        };
+        Installed::new(version, &self.state)
+    }
+
+    /// The device, with this component looked at.
+    ///
+    /// # Errors
+    /// [`Error::NoTable`]
+    pub(crate) fn turned(mut self, component: Component) -> Result<Self, Error> {
+        self.turn(component)?;
+        Ok(self)
+    }
+
+    /// The same, in place.
+    pub(crate) fn turn(&mut self, component: Component) -> Result<(), Error> {
+        if component != self.component {
+            let Some(other) = &mut self.other else {
+                return Err(Error::NoTable { serial: self.serial.to_string() });
+            };
+            std::mem::swap(&mut self.state, other);
+            self.component = component;
+        }
+        Ok(())
+    }
+
+    /// The state of its firmware.
+    fn firmware(&self) -> &StateRecord {
+        self.of(Component::Firmware).unwrap_or(&self.state)
+    }
+
+    /// The state of a component; `None` for a table that it does not have.
+    pub(crate) fn of(&self, component: Component) -> Option<&StateRecord> {
+        if component == self.component { Some(&self.state) } else { self.other.as_ref() }
+    }
+
+    /// Whether a reset changes nothing of it: nothing is on trial, and nothing waits for its first start.
+    pub(crate) fn is_settled(&self) -> bool {
+        let settled = |state: &StateRecord| matches!(state.image, ImageState::Confirmed | ImageState::None);
+        settled(&self.state) && self.other.as_ref().is_none_or(settled)
+    }
+
+    /// What of it is on trial, which ends with a programming session.
+    pub(crate) fn on_trial(&self) -> Option<Component> {
+        let is_on_trial =
+            |component: &Component| self.of(*component).is_some_and(|state| state.image == ImageState::Trial);
+        [Component::Firmware, Component::Table].into_iter().find(is_on_trial)
     }
 
     /// Whether device id and serial belong together (docs/records.md). Two devices that share a node address mix their
@@ -226,7 +358,7 @@ impl Device {
 
     /// What the technician can do about its state; `None`: nothing.
     fn hint(&self) -> Option<&'static str> {
-        if self.lost_identity() { Some(NO_IDENTITY) } else { state_hint(&self.state) }
+        if self.lost_identity() { Some(NO_IDENTITY) } else { state_hint(self.firmware()) }
     }
 
     /// # Errors
@@ -256,20 +388,22 @@ impl Device {
 
     #[must_use]
     pub(crate) fn summary(&self) -> DeviceSummary {
+        let state = self.firmware();
         DeviceSummary {
             node: self.node,
             serial: self.serial.to_string(),
             vendor: self.vendor(),
             class: self.class(),
-            mode: mode_name(self.state.mode),
-            image: image_name(self.state.image),
-            reverted: self.state.flags.reverted,
-            resumable: self.state.flags.resumable,
-            listening: self.state.flags.listening,
+            mode: mode_name(state.mode),
+            image: image_name(state.image),
+            reverted: state.flags.reverted,
+            resumable: state.flags.resumable,
+            listening: state.flags.listening,
             silence: self.silence(),
             lost_identity: self.lost_identity(),
-            version: self.installed().version,
-            sequence: self.state.active_sequence,
+            version: self.application_version.as_ref().map(ToString::to_string),
+            sequence: state.active_sequence,
+            table: self.of(Component::Table).map(TableSummary::of),
         }
     }
 }
@@ -332,6 +466,27 @@ impl std::fmt::Display for DeviceSummary {
             "none" if self.mode == "loader" => f.write_str("  nothing to run: no valid image (see info)"),
             _ if self.reverted => f.write_str("  reverted after a failed update (see info)"),
             _ if self.resumable => f.write_str("  an interrupted install can be resumed"),
+            _ => Ok(()),
+        }?;
+        match &self.table {
+            None => Ok(()),
+            Some(table) => write!(f, "  {table}"),
+        }
+    }
+}
+
+impl std::fmt::Display for TableSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.sequence {
+            0 => f.write_str("no table yet")?,
+            sequence => write!(f, "table {sequence}")?,
+        }
+        match self.image {
+            "trial" => f.write_str(" on trial"),
+            "pending" => f.write_str(", and another one waits for a reset"),
+            "reverting" => f.write_str(", is reverting"),
+            _ if self.reverted => f.write_str(", back after a failed one"),
+            _ if self.resumable => f.write_str(", an interrupted install can be resumed"),
             _ => Ok(()),
         }
     }
@@ -425,8 +580,7 @@ impl InfoReport {
     /// Everything the device told.
     #[must_use]
     pub(crate) fn new(device: &Device) -> Self {
-        let state = &device.state;
-        let digest = (state.manifest_digest != [0; 32]).then(|| hex::encode(state.manifest_digest));
+        let state = device.firmware();
         Self {
             summary: device.summary(),
             device: Uuid::from_bytes(device.identity.device),
@@ -436,8 +590,8 @@ impl InfoReport {
             anchor_compiled_in: state.flags.anchor_compiled_in,
             resume_offset: state.resume_offset,
             image_size: state.image_size,
-            manifest_digest: digest,
-            active_digest: device.active_digest().map(hex::encode),
+            manifest_digest: install_digest(state),
+            active_digest: active_digest(state).map(hex::encode),
             reason: reason_slug(state.reason),
             reason_position: state.reason_position,
             hint: device.hint(),
@@ -504,6 +658,9 @@ impl Report for InfoReport {
             line("to do", hint);
         }
         line("slot", &format_args!("{} bytes", self.slot_capacity));
+        if let Some(table) = &self.summary.table {
+            table.lines(&mut line);
+        }
         if !self.anchors.is_empty() {
             let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };
             line(anchors, &self.anchors.join(" "));

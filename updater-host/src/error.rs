@@ -43,6 +43,8 @@ pub(crate) enum Subject {
     SlotImage {
         second_slot: bool,
     },
+    /// A configuration table, in the place of an image.
+    Table,
     /// A revocation list, with its source.
     RevocationList(String),
     /// A succession or several, with their source.
@@ -64,6 +66,7 @@ impl std::fmt::Display for Subject {
             Self::SlotImage { second_slot } => {
                 write!(f, "the release's image for the {} slot", slot_name(*second_slot))
             }
+            Self::Table => f.write_str("the release's table"),
             Self::RevocationList(source) => write!(f, "the revocation list {}", printable(source)),
             Self::Succession(source) => write!(f, "the succession {}", printable(source)),
             Self::SuccessionChain(number) => write!(f, "the succession chain to root {number}"),
@@ -109,6 +112,9 @@ pub(crate) enum Error {
     /// A folder of releases for single devices.
     #[error("{} has no release for {serial}: {} is not there", shown(folder), printable(file))]
     NotInBundle { folder: PathBuf, serial: String, file: String },
+    /// A release or a command for what the device does not have.
+    #[error("{serial} has no configuration table")]
+    NoTable { serial: String },
     /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,

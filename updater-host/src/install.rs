@@ -28,7 +28,7 @@ use crate::device::Device;
 use crate::error::{DeviceAnswerError, DeviceRefusal, Error, Moment, Subject, slot_name};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Retry, Transfer};
-use crate::release::Release;
+use crate::release::{Release, image_of};
 use crate::restart::await_answer;
 use crate::session::{PROGRAMMING, Reset, Session, session_is_lost};
 
@@ -304,6 +304,7 @@ impl Install<'_> {
     async fn send(&mut self, object: Object, subject: Subject) -> Result<(), Stop> {
         let envelope = &self.release.envelope;
         match Session::new(self.connection, self.device.node)
+            .of(self.device.component)
             .download(object, envelope, |_| Flow::Continue)
             .await
         {
@@ -348,6 +349,7 @@ impl Install<'_> {
             if interrupt.is_requested() { Flow::Stop } else { Flow::Continue }
         };
         let outcome = Session::new(self.connection, self.device.node)
+            .of(self.device.component)
             .download(Object::Image { offset }, &self.release.image, on_block)
             .await;
         tries.sent = Some(sent);
@@ -358,7 +360,7 @@ impl Install<'_> {
         match outcome {
             Ok(Ended::Accepted) => Ok(()),
             Ok(Ended::Stopped) => Err(Stop::Final(self.interrupted(tries))),
-            Err(trouble) => Err(self.judge(trouble, Subject::Image).await),
+            Err(trouble) => Err(self.judge(trouble, image_of(self.device.component)).await),
         }
     }
 
@@ -486,7 +488,7 @@ impl Install<'_> {
     }
 
     fn session(&mut self) -> Session<'_> {
-        Session::new(self.connection, self.device.node)
+        Session::new(self.connection, self.device.node).of(self.device.component)
     }
 }
 

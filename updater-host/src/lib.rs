@@ -79,7 +79,9 @@ pub async fn run(arguments: Vec<OsString>) -> u8 {
         Command::Revocations(options) => {
             output.finish(commands::revocations(&cli, options, &output, &interrupt).await)
         }
-        Command::Abandon(choice) => output.finish(commands::abandon(&cli, choice, &output, &interrupt).await),
+        Command::Abandon(options) => {
+            output.finish(commands::abandon(&cli, options, &output, &interrupt).await)
+        }
         Command::Reset(choice) => output.finish(commands::restart(&cli, choice, &output, &interrupt).await),
         Command::Report(options) => output.finish(commands::report(&cli, options, &output, &interrupt).await),
         Command::Update(options) => output.finish(update::run(&cli, options, &output, &interrupt).await),

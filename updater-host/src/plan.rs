@@ -2,10 +2,11 @@
 
 use can_bus::BitRates;
 use serde::Serialize;
+use suit_manifest::Target;
 use trust::{SuccessionNumber, TrustStoreBuf};
 
 use crate::connection::Connection;
-use crate::device::{Device, DeviceSummary, Installed};
+use crate::device::{Device, DeviceSummary, Installed, target_of};
 use crate::release::{Authority, Release};
 use crate::text::bytes_for_people;
 use crate::trusted::anchor_of;
@@ -20,6 +21,8 @@ const USUAL_BIT_RATE: u32 = 500_000;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
     event: &'static str,
+    /// What is updated: `firmware` or `table`.
+    target: &'static str,
     device: DeviceSummary,
     before: Installed,
     release: ReleaseName,
@@ -84,6 +87,7 @@ impl Plan {
         let bytes = image_size - resume_offset;
         Self {
             event: "plan",
+            target: target_of(device.component).name(),
             device: device.summary(),
             before: device.installed(),
             release: ReleaseName::of(release),
@@ -118,6 +122,8 @@ impl Plan {
             0 => String::new(),
             offset => format!(", of which the device already has {}", bytes_for_people(offset)),
         };
+        let (has, image) =
+            if self.target == Target::Table.name() { ("Has table", "Table") } else { ("Runs", "Image") };
         let digest = self.release.manifest_digest.as_deref().unwrap_or_default();
         let example = || seconds_for_people(seconds(self.image_size - self.resume_offset, USUAL_BIT_RATE));
         let time = match (self.estimated_seconds, self.bit_rate) {
@@ -133,14 +139,14 @@ impl Plan {
         };
         let mut lines = vec![
             format!("Device     {} (node 0x{:02X})", self.device.serial, self.device.node),
-            format!("Runs       {installed}"),
+            format!("{has:10} {installed}"),
             format!(
                 "Gets       {} (sequence number {}) {}",
                 self.release.version.as_deref().unwrap_or("an unnamed version"),
                 number(self.release.sequence),
                 digest.get(..16).unwrap_or_default(),
             ),
-            format!("Image      {}{resumed}", bytes_for_people(self.image_size)),
+            format!("{image:10} {}{resumed}", bytes_for_people(self.image_size)),
             format!("Time       {time}"),
         ];
         if let Some(root) = &self.root {

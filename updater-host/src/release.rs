@@ -7,12 +7,12 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{inspect, sever_text};
 use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::reason::Reason;
-use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, Target, image_reference, image_reference_for};
+use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
 use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
-use update_protocol::profile::{Mode, StateRecord};
+use update_protocol::profile::{Component, Mode, StateRecord};
 
-use crate::device::Device;
+use crate::device::{Device, component_of, target_of};
 use crate::error::{Error, Subject};
 use crate::text::printable;
 use crate::trusted::now;
@@ -35,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) other_image: Option<OtherImage>,
     /// On whose word it is installed.
     pub(crate) authority: Authority,
+    /// What of the device it installs.
+    pub(crate) component: Component,
 }
 
 /// On whose word a release is installed.
@@ -110,7 +112,7 @@ impl Release {
             return Ok(false);
         };
         let Some(image) = self.other_image.take() else { return Err(Error::SlotChanged { second_slot }) };
-        check_size(other.installed_size, state.slot_capacity)?;
+        check_size(facts.component, other.installed_size, state.slot_capacity)?;
         self.other_image = Some(std::mem::replace(&mut self.image, image));
         facts.other_image = Some(OtherImage { named: facts.image, installed_size: facts.installed_size });
         (facts.image, facts.installed_size) = (other.named, other.installed_size);
@@ -157,16 +159,29 @@ pub(crate) fn check_envelope(
             facts(authenticated.manifest(), *authenticated.digest(), authority, device)?
         }
     };
-    check_size(facts.installed_size, device.state.slot_capacity)?;
+    check_size(facts.component, facts.installed_size, device.state.slot_capacity)?;
     Ok(facts)
 }
 
-fn check_size(size: u64, capacity: u32) -> Result<(), Error> {
+/// What an envelope that nobody has verified installs: that is what it is checked for afterwards.
+pub(crate) fn component_in(envelope: &[u8]) -> Component {
+    inspect(envelope).map_or(Component::Firmware, |read| component_of(read.manifest().target()))
+}
+
+/// What is installed, in an error.
+pub(crate) fn image_of(component: Component) -> Subject {
+    match component {
+        Component::Firmware => Subject::Image,
+        Component::Table => Subject::Table,
+    }
+}
+
+fn check_size(component: Component, size: u64, capacity: u32) -> Result<(), Error> {
     if size <= u64::from(capacity) {
         return Ok(());
     }
-    let facts = format!("the image has {size} bytes, the device has room for {capacity}");
-    let (subject, reason) = (Subject::Image, Reason::ImageTooLarge);
+    let facts = format!("it has {size} bytes, the device has room for {capacity}");
+    let (subject, reason) = (image_of(component), Reason::ImageTooLarge);
     Err(Error::Refused { subject, reason, position: 0, facts: Some(facts) })
 }
 
@@ -195,7 +210,7 @@ pub(crate) fn check_image(facts: &Facts, image: &[u8]) -> Result<(), Error> {
     }
     let subject = match facts.other_image {
         Some(_) => Subject::SlotImage { second_slot: facts.second_slot },
-        None => Subject::Image,
+        None => image_of(facts.component),
     };
     Err(refused(subject, Reason::ImageDigestMismatch))
 }
@@ -224,8 +239,12 @@ fn with_facts(error: suit_manifest::Error, manifest: &Manifest<'_>, device: &Dev
         };
         let release = name(manifest.version_text().map(printable), manifest.sequence_number());
         let runs = name(device.installed().version, state.active_sequence);
+        let verb = match device.component {
+            Component::Firmware => "runs",
+            Component::Table => "has the table of",
+        };
         Some(format!(
-            "the release is {release}; the device runs {runs}, and takes nothing below {}",
+            "the release is {release}; the device {verb} {runs}, and takes nothing below {}",
             state.sequence_floor
         ))
     } else if reason == Reason::VendorMismatch {
@@ -265,12 +284,12 @@ fn facts(
     manifest.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(manifest, Target::Firmware, &device.identity, u64::from(slot)).map(|image| {
-            OtherImage {
+        image_reference_for(manifest, target_of(device.component), &device.identity, u64::from(slot)).map(
+            |image| OtherImage {
                 named: NamedImage { digest: image.digest, size: image.size },
                 installed_size: image.installed_size(),
-            }
-        })
+            },
+        )
     };
     let image = named(second_slot).map_err(compared)?;
     Ok(Facts {
@@ -282,6 +301,7 @@ fn facts(
         second_slot,
         other_image: named(!second_slot).ok().filter(|other| other.named.digest != image.named.digest),
         authority,
+        component: device.component,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use update_protocol::profile::{ImageState, Mode, StateRecord};
+use update_protocol::profile::{Component, ImageState, Mode, StateRecord};
 
 use crate::connection::Connection;
 use crate::error::{DeviceAnswerError, Error, Moment};
@@ -47,6 +47,8 @@ pub(crate) struct Settled {
 pub(crate) struct Restart<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) node: u8,
+    /// What of the device is new.
+    pub(crate) component: Component,
     /// Sequence number of the new image; `None` when the host does not know it.
     pub(crate) sequence: Option<u64>,
     /// Manifest digest of the new image; `None` when the host does not know it.
@@ -115,7 +117,8 @@ impl Restart<'_> {
         let mut interval = Interval::default();
         loop {
             self.interrupt.or(Moment::Restart, interval.pause()).await?;
-            let state = match Session::new(self.connection, self.node).state().await {
+            let session = Session::new(self.connection, self.node);
+            let state = match session.of(self.component).state().await {
                 Ok(state) => state,
                 Err(trouble) => {
                     if last_heard.elapsed() >= self.patience || trouble.is_final() {
@@ -142,7 +145,10 @@ impl Restart<'_> {
                     if state.image == ImageState::Pending {
                         return Err(Error::DeviceAnswer(DeviceAnswerError::NoReset));
                     }
-                    return Err(Error::NothingRuns { reason_code: state.reason });
+                    // The device does not run, whatever is new: its firmware says why.
+                    let firmware = Session::new(self.connection, self.node).state().await;
+                    let reason_code = firmware.map_or(state.reason, |firmware| firmware.reason);
+                    return Err(Error::NothingRuns { reason_code });
                 }
                 continue;
             }
@@ -154,7 +160,11 @@ impl Restart<'_> {
                     }
                     let waited = trial_since.get_or_insert(last_heard).elapsed();
                     let left = self.confirm_timeout.saturating_sub(waited);
-                    self.output.waiting("trial", "The new image runs and has not confirmed itself yet", left);
+                    let what = match self.component {
+                        Component::Firmware => "The new image runs and has not confirmed itself yet",
+                        Component::Table => "The new table is in use and has not been confirmed yet",
+                    };
+                    self.output.waiting("trial", what, left);
                     if waited >= self.confirm_timeout {
                         return Ok(Settled { outcome: Outcome::Trial, state });
                     }

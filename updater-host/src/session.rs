@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use can_bus::{Ended, Flow, Tester};
-use update_protocol::profile::{Mode, Object, StateRecord, did, rid};
+use update_protocol::profile::{Component, Destination, Mode, Object, StateRecord, did, rid};
 use update_protocol::uds::{Nrc, Session as Level};
 
 use crate::connection::{Connection, Trouble};
@@ -25,6 +25,8 @@ pub(crate) const MAX_REPORT_LEN: usize = 4096;
 pub(crate) struct Session<'c> {
     connection: &'c mut Connection,
     node: u8,
+    /// What of the device state, envelope, image and install are of.
+    component: Component,
 }
 
 /// Whether a device was heard to take a reset.
@@ -38,10 +40,15 @@ pub(crate) enum Reset {
 }
 
 impl<'c> Session<'c> {
-    /// A device; nothing is sent.
+    /// A device and its firmware; nothing is sent.
     pub(crate) fn new(connection: &'c mut Connection, node: u8) -> Self {
         connection.turn_to(node);
-        Self { connection, node }
+        Self { connection, node, component: Component::Firmware }
+    }
+
+    /// The same, with this component.
+    pub(crate) fn of(self, component: Component) -> Self {
+        Self { component, ..self }
     }
 
     fn tester(&mut self) -> Result<&mut Tester, Trouble> {
@@ -66,7 +73,17 @@ impl<'c> Session<'c> {
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn state(&mut self) -> Result<StateRecord, Trouble> {
-        Ok(self.tester()?.read_state().await?)
+        let component = self.component;
+        Ok(self.tester()?.read_state_of(component).await?)
+    }
+
+    /// The state of its table; `None` if it has none.
+    async fn table(&mut self) -> Result<Option<StateRecord>, Trouble> {
+        match self.tester()?.read_state_of(Component::Table).await.map_err(Trouble::from) {
+            Ok(state) => Ok(Some(state)),
+            Err(Trouble::Refused(_)) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
     }
 
     /// # Errors
@@ -86,11 +103,14 @@ impl<'c> Session<'c> {
         let application_version = self.application_version(state.mode).await?;
         let loader_version = self.read_optional(did::LOADER_VERSION).await?;
         let trust = self.trust().await?;
+        let table = self.table().await?;
         Ok(Device {
             node: self.node,
             serial,
             identity,
+            component: Component::Firmware,
             state,
+            other: table,
             application_version,
             loader_version: loader_version.as_deref().map(text).transpose()?,
             trust,
@@ -144,7 +164,7 @@ impl<'c> Session<'c> {
     }
 
     /// Sends a whole object and has it accepted; `data` is all of it, also when the download of an image begins at an
-    /// offset. `on_block` hears how many bytes of it the device has.
+    /// offset. Envelope and image are those of the component. `on_block` hears how many bytes of it the device has.
     ///
     /// # Errors
     /// [`Trouble`]
@@ -154,15 +174,26 @@ impl<'c> Session<'c> {
         data: &[u8],
         on_block: impl FnMut(usize) -> Flow,
     ) -> Result<Ended, Trouble> {
-        Ok(self.tester()?.download(object, data, on_block).await?)
+        let to = match object {
+            Object::Envelope | Object::Image { .. } => object.of(self.component),
+            Object::RevocationList | Object::ProvisioningBlock | Object::SuccessionChain => {
+                Destination::from(object)
+            }
+        };
+        Ok(self.tester()?.download(to, data, on_block).await?)
     }
 
-    /// Has the loader drop an install in progress or a pending image.
+    /// Has the loader drop an install in progress or a pending image of the component.
     ///
     /// # Errors
     /// [`Trouble`]
     pub(crate) async fn abandon(&mut self) -> Result<(), Trouble> {
-        self.tester()?.routine(rid::ABANDON_INSTALL, &[]).await?;
+        // Loaders without a table take no option.
+        let option: &[u8] = match self.component {
+            Component::Firmware => &[],
+            Component::Table => &[Component::Table as u8],
+        };
+        self.tester()?.routine(rid::ABANDON_INSTALL, option).await?;
         Ok(())
     }
 
@@ -196,12 +227,28 @@ impl<'c> Session<'c> {
     pub(crate) async fn refusal(&mut self, subject: Subject, nrc: Nrc) -> DeviceRefusal {
         let (reason_code, position) = match subject {
             Subject::Step(_) => (0, 0),
-            _ => match self.state().await {
+            _ => match self.refusing_state(&subject).await {
                 Ok(state) => (state.reason, state.reason_position),
                 Err(_) => (0, 0),
             },
         };
         DeviceRefusal { subject, nrc, reason_code, position }
+    }
+}
+
+impl Session<'_> {
+    /// The state record with the reason of a refusal: lists and successions are no matter of a table.
+    async fn refusing_state(&mut self, subject: &Subject) -> Result<StateRecord, Trouble> {
+        let component = match subject {
+            Subject::Envelope | Subject::Image | Subject::SlotImage { .. } | Subject::Table => self.component,
+            Subject::RevocationList(_)
+            | Subject::Succession(_)
+            | Subject::SuccessionChain(_)
+            | Subject::ProvisioningBlock
+            | Subject::Report
+            | Subject::Step(_) => Component::Firmware,
+        };
+        Ok(self.tester()?.read_state_of(component).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
 use crate::plan::ReleaseName;
-use crate::release::{NamedImage, Release, check_envelope, check_image, for_device};
+use crate::release::{NamedImage, Release, check_envelope, check_image, component_in, for_device};
 
 #[cfg(feature = "http")]
 mod online;
@@ -53,15 +53,16 @@ impl HostChecks {
     }
 }
 
-/// Reads a release from files and checks all of it. Of several images it is the one that the manifest has for this device.
+/// Reads a release from files and checks all of it, for what of the device it installs: the device is turned to that. Of several
+/// images it is the one that the manifest has for this device.
 ///
 /// # Errors
-/// [`Error::Refused`], and those of [`files::read`]
+/// [`Error::NoTable`], [`Error::Refused`], and those of [`files::read`]
 pub(crate) fn from_files(
     envelope: &Path,
     images: &[PathBuf],
     trusted: &TrustStoreBuf,
-    device: &Device,
+    device: &mut Device,
     checks: HostChecks,
     output: &Output,
 ) -> Result<Release, Error> {
@@ -70,6 +71,7 @@ pub(crate) fn from_files(
     let integrated = payloads.iter().map(|(_, image)| Ok(image.to_vec()));
     let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
     let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
+    device.turn(component_in(&envelope))?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
@@ -86,11 +88,11 @@ pub(crate) fn from_files(
 /// digests ([`device_lists::file_name`], [`device_lists::ciphertext_name`]).
 ///
 /// # Errors
-/// [`Error::NotInBundle`], [`Error::Refused`], and those of [`files::read_file`]
+/// [`Error::NotInBundle`], [`Error::NoTable`], [`Error::Refused`], and those of [`files::read_file`]
 pub(crate) fn from_bundle(
     folder: &Path,
     trusted: &TrustStoreBuf,
-    device: &Device,
+    device: &mut Device,
     checks: HostChecks,
     output: &Output,
 ) -> Result<Release, Error> {
@@ -102,6 +104,7 @@ pub(crate) fn from_bundle(
         return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
+    device.turn(component_in(&envelope))?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     // Without facts nobody knows which image it is.
     let Some(facts) = facts else { return Err(Error::NothingToInstall) };

@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use suit_manifest::Target;
 use suit_manifest::reason::Reason;
 use trust::{RevocationList, TrustStoreBuf};
-use update_protocol::profile::{ImageState, Mode};
+use update_protocol::profile::{Component, ImageState, Mode, StateRecord};
 
 #[cfg(feature = "http")]
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::commands::report::check_free;
 use crate::connection::Connection;
-use crate::device::{Device, DeviceTrust, Installed, reason_slug};
+use crate::device::{Device, DeviceTrust, Installed, reason_slug, target_of};
 use crate::error::{Error, Moment, Subject, reason_hint};
 use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Refused, Sent, Transferred};
 use crate::interrupt::Interrupt;
@@ -58,6 +59,8 @@ pub(crate) enum UpdateResult {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct UpdateReport {
     result: UpdateResult,
+    /// What was updated: `firmware` or `table`.
+    target: &'static str,
     serial: String,
     node: u8,
     before: Installed,
@@ -82,6 +85,9 @@ impl Report for UpdateReport {
         };
         let (serial, after) = (&self.serial, name(&self.after));
         let reason = self.reason.as_deref().unwrap_or("no reason given");
+        if self.target == Target::Table.name() {
+            return self.lines_of_table(name);
+        }
         match self.result {
             UpdateResult::Confirmed => {
                 format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
@@ -114,6 +120,32 @@ impl Report for UpdateReport {
         match self.result {
             UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => 0,
             UpdateResult::Trial | UpdateResult::Reverted => EXIT_NOT_CONFIRMED,
+        }
+    }
+}
+
+impl UpdateReport {
+    fn lines_of_table(&self, name: impl Fn(&Installed) -> String) -> String {
+        let (serial, after) = (&self.serial, name(&self.after));
+        match self.result {
+            UpdateResult::Confirmed => {
+                format!("{serial} uses the table {after} and has confirmed it, in {:.1} s.", self.seconds)
+            }
+            UpdateResult::UpToDate | UpdateResult::NothingNewer => {
+                format!("{serial} has the table {after} already.")
+            }
+            UpdateResult::Trial => {
+                let next = match (self.before.sequence == self.after.sequence, self.before.sequence) {
+                    (true, _) => "The next reset brings the table before it back.".to_owned(),
+                    (false, 0) => "The next reset ends that; no table was there before it.".to_owned(),
+                    (false, _) => format!("The next reset brings {} back.", name(&self.before)),
+                };
+                format!("{serial} uses the table {after} on trial and has not confirmed it. {next}")
+            }
+            UpdateResult::Reverted => {
+                let reason = self.reason.as_deref().unwrap_or("no reason given");
+                format!("{serial} reverted to the table {after}: {reason}.")
+            }
         }
     }
 }
@@ -182,7 +214,7 @@ impl Run<'_> {
         }
         let found = async {
             let mut connection = Connection::open(cli).await?;
-            let device = choose(&mut connection, &options.choice, cli.scan_time).await?;
+            let mut device = choose(&mut connection, &options.choice, cli.scan_time).await?;
             device.check_identity()?;
             #[cfg(feature = "http")]
             if let Some(reporting) = reporting {
@@ -191,11 +223,11 @@ impl Run<'_> {
             }
             let offer = match (&options.release, &options.bundle) {
                 (Some(envelope), _) => {
-                    source::from_files(envelope, &options.images, &trusted, &device, checks, output)
+                    source::from_files(envelope, &options.images, &trusted, &mut device, checks, output)
                         .map(Offer::Release)
                 }
                 (None, Some(folder)) => {
-                    source::from_bundle(folder, &trusted, &device, checks, output).map(Offer::Release)
+                    source::from_bundle(folder, &trusted, &mut device, checks, output).map(Offer::Release)
                 }
                 #[cfg(feature = "http")]
                 _ => match reporting {
@@ -205,6 +237,8 @@ impl Run<'_> {
                 #[cfg(not(feature = "http"))]
                 _ => Err(Error::NothingToInstall),
             };
+            // A server's registry is of what devices run.
+            let reporting = reporting.filter(|_| device.component == Component::Firmware);
             let found = Found { connection, device, reporting };
             Ok((found, offer))
         };
@@ -259,11 +293,14 @@ impl Run<'_> {
             output.warn("data-bit-rate", DATA_RATE_UNKNOWN);
         }
         let on_trial = is_on_trial(device, release) && !options.reinstall;
-        if device.state.image == ImageState::Trial && !on_trial {
-            output.warn(
-                "on-trial",
-                "the device has not confirmed its active image; this update reverts it first",
-            );
+        if let Some(component) = device.on_trial().filter(|_| !on_trial) {
+            let what = match component {
+                Component::Firmware => "image",
+                Component::Table => "table",
+            };
+            let words =
+                format!("the device has not confirmed its active {what}; this update reverts it first");
+            output.warn("on-trial", &words);
         }
         if !options.yes && !on_trial {
             let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
@@ -354,7 +391,11 @@ fn remember(cache: Option<&Cache>, device: &Device, output: &Output) {
 fn is_about_the_release(error: &Error) -> bool {
     let is_refused = matches!(
         error,
-        Error::Refused { subject: Subject::Envelope | Subject::Image | Subject::SlotImage { .. }, .. }
+        Error::NoTable { .. }
+            | Error::Refused {
+                subject: Subject::Envelope | Subject::Image | Subject::SlotImage { .. } | Subject::Table,
+                ..
+            }
     );
     #[cfg(feature = "http")]
     let is_refused = is_refused
@@ -454,6 +495,7 @@ impl Prepared<'_> {
         let restart = Restart {
             connection: &mut self.connection,
             node: self.device.node,
+            component: self.device.component,
             sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
             digest: self.release.facts.as_ref().map(|facts| facts.manifest_digest),
             sequence_before: self.device.state.active_sequence,
@@ -465,21 +507,31 @@ impl Prepared<'_> {
         };
         let Settled { outcome, state } =
             if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
-        // The outcome is known; a device that is silent now only keeps the name of its version to itself.
-        let version =
-            Session::new(&mut self.connection, self.device.node).application_version(state.mode).await;
-        let after = Installed::new(version.ok().flatten().as_ref(), &state);
+        let after = self.after(&state).await;
         Ok(Ended { sent, outcome, after, ran_already: false })
+    }
+
+    /// What the device has now. The outcome is known; a device that is silent now only keeps the name of its version to
+    /// itself.
+    async fn after(&mut self, state: &StateRecord) -> Installed {
+        if self.device.component == Component::Table {
+            let mut after = Installed::new(None, state);
+            // Nobody but its release has a name for it.
+            let facts = self.release.facts.as_ref();
+            let own = facts.filter(|facts| after.digest == Some(facts.manifest_digest));
+            after.version = own.and_then(|facts| facts.version.clone());
+            return after;
+        }
+        let mut session = Session::new(&mut self.connection, self.device.node);
+        let version = session.application_version(state.mode).await;
+        Installed::new(version.ok().flatten().as_ref(), state)
     }
 
     /// The end of an update that the device did not need: it was let go with the image that it ran.
     async fn runs_already(&mut self) -> Ended {
-        let mut session = Session::new(&mut self.connection, self.device.node);
-        let after = match session.state().await {
-            Ok(state) => {
-                let version = session.application_version(state.mode).await;
-                Installed::new(version.ok().flatten().as_ref(), &state)
-            }
+        let session = Session::new(&mut self.connection, self.device.node);
+        let after = match session.of(self.device.component).state().await {
+            Ok(state) => self.after(&state).await,
             // It has said what it runs; a device that is silent now only keeps the name of its version to itself.
             Err(_) => self.device.installed(),
         };
@@ -529,8 +581,12 @@ fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
         && facts.sequence == device.state.active_sequence
         && digest != facts.manifest_digest
     {
+        let verb = match device.component {
+            Component::Firmware => "runs",
+            Component::Table => "has the table of",
+        };
         let words = format!(
-            "the device runs another release with the sequence number {}; this update replaces it",
+            "the device {verb} another release with the sequence number {}; this update replaces it",
             facts.sequence
         );
         output.warn("same-number", &words);
@@ -583,6 +639,7 @@ fn report(
     };
     UpdateReport {
         result,
+        target: target_of(device.component).name(),
         serial: device.serial.to_string(),
         node: device.node,
         before: device.installed(),

@@ -16,7 +16,9 @@ fn device() -> Device {
         node: 0x10,
         serial: DeviceText::new(b"A-1").unwrap(),
         identity: identity(&[1; 48]).unwrap(),
+        component: Component::Firmware,
         state,
+        other: None,
         application_version: Some(DeviceText::new(b"2.0.0").unwrap()),
         loader_version: None,
         trust: Some(DeviceTrust {

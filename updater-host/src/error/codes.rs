@@ -14,6 +14,7 @@ impl Error {
             Self::ImageMissing => "image-missing",
             Self::AnchorMissing => "anchor-missing",
             Self::NotInBundle { .. } => "not-in-bundle",
+            Self::NoTable { .. } => Reason::ComponentUnsupported.slug(),
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::SeveralDevices(_) => "several-devices",
@@ -106,6 +107,7 @@ impl Error {
             | Self::DeviceLost { .. }
             | Self::Interrupted(_) => 3,
             Self::AnchorFile { .. } => Reason::KeyInvalid.exit_code(),
+            Self::NoTable { .. } => Reason::ComponentUnsupported.exit_code(),
             Self::Read { source: ReadError::TooLong(_), .. } | Self::FileEmpty(_) => 5,
             // The table gives reasons that only devices have the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,

@@ -16,6 +16,9 @@ impl Error {
             Self::NothingToInstall => "Pass --server, --bundle, or --release and --image.",
             Self::ImageMissing => "Pass the image of the release with --image.",
             Self::AnchorMissing => "Pass the anchor of the manufacturer with --anchor.",
+            Self::NoTable { .. } => {
+                "Check that it is the right device: updater-host info shows whether a device has a table."
+            }
             Self::NotInBundle { .. } => {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
             }

@@ -106,6 +106,7 @@ fn several_devices_are_listed() {
         lost_identity: false,
         version: None,
         sequence: 0,
+        table: None,
     };
     let error = Error::SeveralDevices(vec![device(0x10, "A-1"), device(0x11, "A-2")]);
     let text = error.to_string();

@@ -11,7 +11,7 @@ use can_bus::Flow;
 use serde::Serialize;
 use suit_manifest::reason::Reason;
 use trust::{Domain, SuccessionNumber, TrustStoreBuf};
-use update_protocol::profile::{ImageState, Object};
+use update_protocol::profile::Object;
 
 use super::{NewestList, Refused, successions};
 use crate::connection::{Connection, Trouble};
@@ -77,7 +77,7 @@ impl Delivery<'_> {
         let may = if root.is_some() { "may lack" } else { "lacks" };
         let lacks = format!("the device {may} {what}");
         // A device without an image has nothing that a reset could revert.
-        if !matches!(self.device.state.image, ImageState::Confirmed | ImageState::None) {
+        if !self.device.is_settled() {
             let words = format!("{lacks}, and gets it when it has confirmed its image");
             self.tell_not_sent(root.is_some(), &words);
             return Ok(Delivered::default());

@@ -10,11 +10,13 @@ use trust::provisioning::ProvisioningBlock;
 use update_protocol::isotp::Addressing;
 use update_protocol::profile::anchors::{AnchorEntry, DomainEntry, head};
 use update_protocol::profile::{
-    self, DEFAULT_NODE_ADDRESS, Flags, ImageState, Mode, Object, StateRecord, did, rid,
+    self, Component, DEFAULT_NODE_ADDRESS, Destination, Flags, ImageState, Mode, Object, StateRecord, did,
+    rid,
 };
 use update_protocol::uds::server::{Answer, Download, Event, Handler, Server, SessionChange};
 use update_protocol::uds::{Nrc, Session};
 
+use crate::fake_table::Table;
 use crate::made::{CLASS, DEVICE, IMAGE_SIZE, SEQUENCE, VENDOR};
 
 /// What a device answers when it is asked for a report, by the nonce.
@@ -96,6 +98,8 @@ pub(crate) struct Script {
     pub(crate) reporting: Option<Reporting>,
     /// What comes of the reset after an install.
     pub(crate) after: After,
+    /// Its table, if it has one.
+    pub(crate) table: Option<Table>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,6 +186,7 @@ impl Script {
             version_after: b"5.0.0".to_vec(),
             reporting: None,
             after: After::Confirms,
+            table: None,
         }
     }
 }
@@ -191,8 +196,11 @@ impl Script {
 pub(crate) enum Asked {
     Programming,
     Object(Object, Vec<u8>),
+    /// The same object, of its table.
+    OfTable(Object, Vec<u8>),
     Reset,
     Abandon,
+    AbandonTable,
     Report(Vec<u8>),
 }
 
@@ -207,7 +215,7 @@ struct Fake {
     reason_position: u32,
     installing: bool,
     resume_offset: u32,
-    open: Option<(Object, Vec<u8>)>,
+    open: Option<(Destination, Vec<u8>)>,
     dead: bool,
     /// Whether it has reset without having been asked to.
     has_restarted: bool,
@@ -352,6 +360,9 @@ impl Fake {
     }
 
     fn restart(&mut self) {
+        if let Some(table) = &mut self.script.table {
+            table.restart();
+        }
         self.mode = match self.script.factory_tag {
             Some(_) => Mode::Factory,
             // It has no application yet.
@@ -429,6 +440,10 @@ impl Handler for Fake {
                 self.dead = self.dead || (self.script.dies_confirmed && confirmed);
                 answer.append(&self.state())
             }
+            did::TABLE_STATE if self.script.table.is_some() => {
+                let state = self.script.table.as_ref().map(|table| table.state(self.mode));
+                answer.append(&state.unwrap_or_default())
+            }
             did::ANCHORS if in_loader && self.script.anchors.is_some() => {
                 answer.append(self.script.anchors.as_deref().unwrap_or_default())
             }
@@ -465,22 +480,27 @@ impl Handler for Fake {
     }
 
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
-        let object = Object::at(download.address).ok_or(Nrc::REQUEST_OUT_OF_RANGE)?;
+        let to = match &self.script.table {
+            Some(_) => Destination::at(download.address),
+            None => Object::at(download.address).map(Destination::from),
+        };
+        let to = to.ok_or(Nrc::REQUEST_OUT_OF_RANGE)?;
+        let object = to.object;
         let (times, delay_s) = &mut self.script.delays;
         if matches!(object, Object::Image { .. }) && *times > 0 {
             *times -= 1;
             (self.reason, self.reason_position) = (0x031a, *delay_s);
             return Err(Nrc::REQUIRED_TIME_DELAY_NOT_EXPIRED);
         }
-        self.open = Some((object, Vec::new()));
+        self.open = Some((to, Vec::new()));
         Ok(())
     }
 
     fn write_object(&mut self, _offset: u32, data: &[u8]) -> Result<(), Nrc> {
         std::thread::sleep(self.script.block_pause);
-        let Some((object, bytes)) = &mut self.open else { return Err(Nrc::REQUEST_SEQUENCE_ERROR) };
+        let Some((to, bytes)) = &mut self.open else { return Err(Nrc::REQUEST_SEQUENCE_ERROR) };
         bytes.extend_from_slice(data);
-        let is_image = matches!(object, Object::Image { .. });
+        let is_image = matches!(to.object, Object::Image { .. });
         if is_image && self.script.dies_after.is_some_and(|limit| bytes.len() >= limit) {
             self.dead = true;
         }
@@ -488,7 +508,13 @@ impl Handler for Fake {
     }
 
     fn finish_object(&mut self) -> Result<(), Nrc> {
-        let (object, bytes) = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let (to, bytes) = self.open.take().ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        let object = to.object;
+        if let (Component::Table, Some(table)) = (to.component, &mut self.script.table) {
+            let finished = table.finish(object);
+            self.note(Asked::OfTable(object, bytes));
+            return finished;
+        }
         let block = (object == Object::ProvisioningBlock).then(|| bytes.clone());
         self.note(Asked::Object(object, bytes));
         let same = |refused: Object| std::mem::discriminant(&refused) == std::mem::discriminant(&object);
@@ -537,6 +563,12 @@ impl Handler for Fake {
         }
         if routine != rid::ABANDON_INSTALL {
             return Err(Nrc::REQUEST_OUT_OF_RANGE);
+        }
+        if Component::of(option) == Some(Component::Table) {
+            let table = self.script.table.as_mut().ok_or(Nrc::INCORRECT_LENGTH)?;
+            table.abandon();
+            self.note(Asked::AbandonTable);
+            return answer.append(&[0]);
         }
         self.note(Asked::Abandon);
         self.installing = false;

@@ -17,6 +17,9 @@ pub(crate) const DEVICE: [u8; 16] =
     [0x09, 0x29, 0xd0, 0x4f, 0x58, 0x4e, 0x5b, 0x40, 0xb7, 0xe9, 0xd0, 0x00, 0x2b, 0x6f, 0x1d, 0x10];
 /// Sequence number of the release.
 pub(crate) const SEQUENCE: u64 = 5;
+/// The table of `table.suit`, and its sequence number.
+pub(crate) const TABLE: &[u8] = b"max_pressure = 80\nmin_pressure = 12\n";
+pub(crate) const TABLE_SEQUENCE: u64 = 3;
 pub(crate) const IMAGE_LEN: usize = 20_000;
 /// The same, as the device says it.
 pub(crate) const IMAGE_SIZE: u32 = 20_000;
@@ -111,6 +114,24 @@ impl Made {
         let two = UpdateDescription { second_slot, ..description };
         made.write("two.suit", &sign(&create(&two).unwrap(), &key, &credential).unwrap());
         made.write("image2.bin", &second);
+        for (name, sequence, device) in
+            [("table.suit", TABLE_SEQUENCE, None), ("foreign.suit", TABLE_SEQUENCE, Some([9; 16]))]
+        {
+            let digest: [u8; 32] = Sha256::digest(TABLE).into();
+            let table = UpdateDescription {
+                target: suit_manifest::Target::Table,
+                device,
+                sequence,
+                version: "limits 3".to_owned(),
+                image_digest: digest,
+                image_size: TABLE.len() as u64,
+                uri: image_uri(&digest),
+                second_slot: None,
+                ..two.clone()
+            };
+            made.write(name, &sign(&create(&table).unwrap(), &key, &credential).unwrap());
+        }
+        made.write("table.bin", TABLE);
         made.write("revoking.cwt", &list(4, &[[0xee; 16], request.cti]));
         made
     }

@@ -4,6 +4,7 @@
 mod adapters;
 mod clash;
 mod fake;
+mod fake_table;
 #[cfg(unix)]
 mod interrupt;
 mod life;
@@ -16,6 +17,7 @@ mod revocation;
 mod session;
 mod slots;
 mod succession;
+mod tables;
 #[cfg(unix)]
 mod terminal;
 mod words;
