@@ -104,6 +104,14 @@ pub fn held(verdicts: &[Verdict<'_>], wanted: Option<usize>) -> Result<usize, Sh
     if held < wanted { Err(Shortfall::TooFew(held, wanted)) } else { Ok(held) }
 }
 
+/// An algorithm of COSE, for people.
+pub(crate) fn algorithm_words(algorithm: Algorithm<'_>) -> String {
+    match algorithm {
+        Algorithm::Number(number) => algorithm_name(number),
+        Algorithm::Name(name) => format!("{name:?}"),
+    }
+}
+
 /// A block, for people and scripts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct AuthenticationView {
@@ -181,13 +189,9 @@ impl AuthenticationView {
     }
 
     fn new(verdict: &Verdict<'_>, end: impl Fn(Outcome) -> Option<End>) -> Self {
-        let name = |algorithm: Algorithm<'_>| match algorithm {
-            Algorithm::Number(number) => algorithm_name(number),
-            Algorithm::Name(name) => format!("{name:?}"),
-        };
         let part = |part: &Part<'_>| PartView {
-            algorithm: part.algorithm.map(name),
-            key_algorithm: part.key_algorithm.map(name),
+            algorithm: part.algorithm.map(algorithm_words),
+            key_algorithm: part.key_algorithm.map(algorithm_words),
             kid: part.kid.map(hex::encode),
             end: end(part.outcome),
         };

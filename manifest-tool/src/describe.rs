@@ -4,6 +4,8 @@ use serde::{Serialize, Serializer};
 use suit_manifest::author::Inspection;
 use suit_manifest::host::Manifest;
 use suit_manifest::{ComponentText, ImageReference, ManifestText, Target};
+use trust::blocks::encryption::{HostEncryption, HostRecipient};
+use trust::cbor::Span;
 use trust::encryption::EncryptionInfo;
 use trust::{
     CredentialClaims, Kid, MinimumSequence, PublicKey, RevocationClaims, Revoked, Rights, Role, Scope,
@@ -11,6 +13,7 @@ use trust::{
 };
 use uuid::Uuid;
 
+use crate::blocks::algorithm_words;
 use crate::identifiers::{Class, Vendor};
 use crate::time;
 
@@ -196,8 +199,36 @@ pub(crate) struct ImageView {
 struct DecryptedView {
     sha256: String,
     size: u64,
-    /// The keys with which it can be decrypted.
+    /// The keys of devices with which it can be decrypted.
     recipients: Vec<String>,
+    /// Who else can: holders of keys that devices of ours do not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_recipients: Vec<OtherRecipientView>,
+}
+
+#[derive(Debug, Serialize)]
+struct OtherRecipientView {
+    /// By which it gets the key.
+    algorithm: String,
+    kid: Option<String>,
+}
+
+impl OtherRecipientView {
+    /// Those of an encryption-info that are for no device of ours.
+    fn all(info: Span<'_>) -> Vec<Self> {
+        let Ok(info) = HostEncryption::read(info) else { return Vec::new() };
+        let others = info.recipients().iter().filter(|one| !one.is_for_devices());
+        let view = |one: &HostRecipient<'_>| Self {
+            algorithm: one.algorithm.map_or_else(|| "no algorithm".to_owned(), algorithm_words),
+            kid: one.kid.map(hex::encode),
+        };
+        others.map(view).collect()
+    }
+
+    fn words(&self) -> String {
+        let Self { algorithm, kid } = self;
+        kid.as_ref().map_or_else(|| algorithm.clone(), |kid| format!("{algorithm} {kid}"))
+    }
 }
 
 impl ImageView {
@@ -208,6 +239,7 @@ impl ImageView {
             recipients: EncryptionInfo::read(decrypted.info)
                 .map(|info| info.kids().map(hex::encode).collect())
                 .unwrap_or_default(),
+            other_recipients: OtherRecipientView::all(decrypted.info),
         });
         Self { sha256: hex::encode(image.digest), size: image.size, uri: image.uri.to_owned(), decrypted }
     }
@@ -217,12 +249,14 @@ impl ImageView {
         let own = words(self.size, &self.sha256);
         let mut rows = match &self.decrypted {
             Some(decrypted) => {
-                let DecryptedView { sha256, size, recipients } = decrypted;
+                let DecryptedView { sha256, size, recipients, other_recipients } = decrypted;
                 let names = recipients.join(", ");
-                vec![
-                    (installed, words(*size, sha256)),
-                    (fetched, format!("{own}, for {} key(s): {names}", recipients.len())),
-                ]
+                let mut fetched_words = format!("{own}, for {} key(s): {names}", recipients.len());
+                if !other_recipients.is_empty() {
+                    let others: Vec<_> = other_recipients.iter().map(OtherRecipientView::words).collect();
+                    fetched_words += &format!("; for others: {}", others.join(", "));
+                }
+                vec![(installed, words(*size, sha256)), (fetched, fetched_words)]
             }
             None => vec![(installed, own)],
         };

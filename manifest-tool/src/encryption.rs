@@ -8,11 +8,12 @@ use suit_manifest::author::{
     Encryption, Inspection, SlotImage, UpdateDescription, create, image_uri, inspect, sever_text,
 };
 use suit_manifest::{ComponentText, MAX_ENVELOPE_HEAD_LEN, ManifestText};
-use trust::author::{Encrypted, Recipient, encrypt};
+use trust::author::{AuthorError, Encrypted, Recipient, encrypt};
+use trust::blocks::encryption::{AgreementKey, HostAlgorithm, seal};
 use trust::cbor::Span;
 use trust::encryption::{ContentAlgorithm, EncryptionInfo, MAX_RECIPIENTS};
 use trust::host::{Serial, device_id};
-use trust::{MAX_CHAINED_SIGN1_LEN, MAX_CREDENTIAL_LEN};
+use trust::{ErrorKind, MAX_CHAINED_SIGN1_LEN, MAX_CREDENTIAL_LEN};
 
 use crate::error::Error;
 use crate::files::read;
@@ -173,6 +174,71 @@ pub(crate) fn must_be_for<'s>(
     }
 }
 
+/// Those who are to read an image.
+#[derive(Clone, Copy)]
+pub(crate) struct Readers<'r> {
+    /// Devices with their update keys.
+    pub(crate) devices: &'r [Recipient],
+    /// Whoever has the private half of these.
+    pub(crate) public: &'r [AgreementKey],
+}
+
+impl<'r> Readers<'r> {
+    fn len(self) -> usize {
+        self.devices.len().saturating_add(self.public.len())
+    }
+
+    fn first(self, count: usize) -> Self {
+        let devices = self.devices.get(..count).unwrap_or(self.devices);
+        let public = self.public.get(..count.saturating_sub(devices.len())).unwrap_or(self.public);
+        Self { devices, public }
+    }
+
+    /// Encrypts an image for each of them.
+    pub(crate) fn encrypt(self, algorithm: HostAlgorithm, image: &[u8]) -> Result<Encrypted, AuthorError> {
+        match (self.public, algorithm.on_devices()) {
+            ([], Some(algorithm)) => encrypt(algorithm, image, self.devices),
+            (public, _) => seal(algorithm, image, self.devices, public),
+        }
+    }
+
+    /// Whether each device reads what was encrypted, by the code of devices. Holders of public keys were asked where it was
+    /// sealed, and devices about contents that they do not run.
+    pub(crate) fn are_right(self, algorithm: HostAlgorithm, made: &Encrypted, image: &[u8]) -> bool {
+        self.devices.is_empty()
+            || algorithm.on_devices().is_none()
+            || is_read_by_each(&made.info, &made.ciphertext, image, self.devices)
+    }
+
+    /// The encryption-info of some image; `None`: it would be longer than is read.
+    fn stand_in(self, algorithm: HostAlgorithm) -> Result<Option<Vec<u8>>, Error> {
+        match self.encrypt(algorithm, &[0]) {
+            Ok(Encrypted { info, .. }) => Ok(Some(info)),
+            Err(AuthorError::Refused(error)) if error.kind == ErrorKind::TooLong => Ok(None),
+            Err(error) => Err(Error::author("the encrypted image", None, error)),
+        }
+    }
+
+    /// Fails if there are more of them than an encryption-info has room for.
+    pub(crate) fn must_fit(self, algorithm: HostAlgorithm) -> Result<(), Error> {
+        self.must(|readers| readers.stand_in(algorithm).map(|info| info.is_some()))
+    }
+
+    fn must(self, fits: impl Fn(Self) -> Result<bool, Error>) -> Result<(), Error> {
+        let mut fit = self.len().min(usize::try_from(MAX_RECIPIENTS).unwrap_or(usize::MAX));
+        while fit > 0 && !fits(self.first(fit))? {
+            fit -= 1;
+        }
+        if fit < self.len() { Err(Error::Recipients { given: self.len(), fit }) } else { Ok(()) }
+    }
+}
+
+impl<'r> From<&'r [Recipient]> for Readers<'r> {
+    fn from(devices: &'r [Recipient]) -> Self {
+        Self { devices, public: &[] }
+    }
+}
+
 /// An encrypted release.
 pub(crate) struct Made {
     /// Unsigned.
@@ -187,29 +253,25 @@ pub(crate) fn encrypted(
     update: &UpdateDescription,
     images: &[Vec<u8>],
     algorithm: ContentAlgorithm,
-    recipients: &[Recipient],
+    readers: Readers<'_>,
 ) -> Result<Made, Error> {
-    let mut fit = recipients.len().min(usize::try_from(MAX_RECIPIENTS).unwrap_or(usize::MAX));
-    while fit > 0 && !fits(update, algorithm, recipients.get(..fit).unwrap_or_default())? {
-        fit -= 1;
-    }
-    if fit < recipients.len() {
-        return Err(Error::Recipients { given: recipients.len(), fit });
-    }
+    readers.must(|readers| fits(update, algorithm, readers))?;
     let (mut ciphertexts, mut encryptions) = (Vec::new(), Vec::new());
     for image in images {
-        let Encrypted { info, ciphertext } = encrypt(algorithm, image, recipients)
+        let made = readers
+            .encrypt(algorithm.into(), image)
             .map_err(|error| Error::author("the encrypted image", None, error))?;
         // An image may be long: its digest and the look whether it is read take about the same time.
         let (digest, is_read) = std::thread::scope(|scope| {
-            let digest = scope.spawn(|| Sha256::digest(&ciphertext).into());
-            let is_read = is_read_by_each(&info, &ciphertext, image, recipients);
+            let digest = scope.spawn(|| Sha256::digest(&made.ciphertext).into());
+            let is_read = readers.are_right(algorithm.into(), &made, image);
             (digest.join(), is_read)
         });
         if !is_read {
             return Err(Error::Internal("an encrypted image cannot be read back"));
         }
         let digest = digest.map_err(|_| Error::Internal("an encrypted image has no digest"))?;
+        let Encrypted { info, ciphertext } = made;
         let size = ciphertext.len() as u64;
         encryptions.push(Encryption { info, digest, size });
         ciphertexts.push(ciphertext);
@@ -247,18 +309,17 @@ pub(crate) fn with_encryptions(
 fn fits(
     update: &UpdateDescription,
     algorithm: ContentAlgorithm,
-    recipients: &[Recipient],
+    readers: Readers<'_>,
 ) -> Result<bool, Error> {
     // As long as the real one: the content stands outside.
+    let Some(info) = readers.stand_in(algorithm.into())? else { return Ok(false) };
     let stand_in = |size: u64, digest: u8| {
-        let Encrypted { info, .. } = encrypt(algorithm, &[0], recipients)
-            .map_err(|error| Error::author("the encrypted image", None, error))?;
         let size = size.saturating_add(algorithm.tag_len() as u64);
-        Ok::<_, Error>(Encryption { info, digest: [digest; 32], size })
+        Encryption { info: info.clone(), digest: [digest; 32], size }
     };
-    let mut encryptions = vec![stand_in(update.image_size, 1)?];
+    let mut encryptions = vec![stand_in(update.image_size, 1)];
     if let Some(second) = &update.second_slot {
-        encryptions.push(stand_in(second.size, 2)?);
+        encryptions.push(stand_in(second.size, 2));
     }
     let envelope = create(&with_encryptions(update, encryptions)).map_err(not_made)?;
     let head = sever_text(&envelope).map_err(not_made)?;

@@ -12,6 +12,7 @@ use suit_manifest::author::NotationError;
 use suit_manifest::vocabulary::Rule;
 use trust::author::SignError;
 use trust::blocks::VerifyingKeyError;
+use trust::blocks::encryption::AgreementKeyError;
 use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
 
 use crate::blocks::{AuthenticationView, Shortfall};
@@ -162,6 +163,9 @@ pub enum Error {
     /// The same of a key on either curve.
     #[error("{} is not a public key of Ed25519 or P-256: {source}", path.display())]
     VerifyingKey { path: PathBuf, source: VerifyingKeyError },
+    /// Not a key of the half that is wanted, or not one to agree with.
+    #[error("{} is not a key to agree with: {source}", path.display())]
+    AgreementKey { path: PathBuf, source: AgreementKeyError },
     /// A key could not be generated, encrypted or used.
     #[error("the key could not be {doing}: {source}")]
     KeyOperation { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },

@@ -4,6 +4,7 @@
 //! command writes nothing.
 #![forbid(unsafe_code)]
 
+mod agreement;
 pub mod blocks;
 pub mod bundle;
 pub mod ceremony;

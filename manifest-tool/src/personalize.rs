@@ -173,7 +173,7 @@ impl Release {
     pub(crate) fn seal_for(&self, target: &Target) -> Result<Personal, Error> {
         let recipient = target.device.recipient()?;
         let Made { envelope, ciphertexts } =
-            encrypted(&self.update, &self.images, self.algorithm, std::slice::from_ref(&recipient))?;
+            encrypted(&self.update, &self.images, self.algorithm, std::slice::from_ref(&recipient).into())?;
         let unread = Error::Internal("an encrypted release cannot be read back");
         let inspection =
             inspect(&envelope).map_err(|_| Error::Internal("an encrypted release is no release"))?;

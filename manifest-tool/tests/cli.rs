@@ -4,6 +4,7 @@ mod cli {
     mod adopted;
     mod advice;
     mod agent;
+    mod agreement;
     mod backups;
     mod ceremony;
     mod ceremony_cuts;

@@ -5,7 +5,10 @@
 //! it; COSE_Mac0 and COSE_Mac with HMAC 256/256 (5), whose key is one of the device, or is wrapped with one (A128KW).
 //!
 //! A verdict says nothing of credentials: that a key may sign this release, its reader has to know.
+//!
+//! [`encryption`] has what hosts read and write of encrypted contents, and devices do not.
 
+pub mod encryption;
 mod headers;
 mod key;
 mod key_file;
@@ -151,10 +154,15 @@ fn structure(context: &str, strings: &[&[u8]]) -> Vec<u8> {
     out.push(0x60 | u8::try_from(context.len()).unwrap_or_default());
     out.extend_from_slice(context.as_bytes());
     for string in strings {
-        out.extend_from_slice(byte_string_head(string, &mut [0; 3]));
-        out.extend_from_slice(string);
+        structure_item(string, &mut out);
     }
     out
+}
+
+/// A byte string of such a structure.
+fn structure_item(string: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(byte_string_head(string, &mut [0; 3]));
+    out.extend_from_slice(string);
 }
 
 #[cfg(test)]

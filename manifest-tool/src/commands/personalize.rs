@@ -81,6 +81,7 @@ struct Place<'p> {
 
 impl Personalize {
     pub fn run(&self, output: Output) -> Result<Personalized, Error> {
+        let algorithm = self.algorithm.on_devices()?;
         let envelope = read(&self.envelope, MAX_ENVELOPE_FILE_LEN)?;
         let update = plain_update(&self.envelope, &envelope)?;
         // No credential has a ceiling for such a device: a number that nothing exceeds would end it.
@@ -89,7 +90,7 @@ impl Personalize {
         }
         let images = (self.image.as_path(), self.second_image.as_deref());
         let images = read_images((&self.envelope, &envelope), images, "--second-image")?;
-        let release = Release { update, images, algorithm: self.algorithm.of_trust() };
+        let release = Release { update, images, algorithm };
         let keys = self.master.open()?.ok_or(Error::Internal("no master key was asked for"))?;
         let devices = wanted(&self.serials, self.devices.as_deref())?;
         must_be_for(&release.update, devices.iter().map(|device| &device.serial))?;

@@ -45,7 +45,9 @@ impl Error {
             Self::MasterKey { .. } => "master-key-invalid",
             Self::Exposed(_) => "secret-readable",
             Self::KeyCheck { .. } => "key-check-differs",
-            Self::PublicKey { .. } | Self::VerifyingKey { .. } => Reason::KeyInvalid.slug(),
+            Self::PublicKey { .. } | Self::VerifyingKey { .. } | Self::AgreementKey { .. } => {
+                Reason::KeyInvalid.slug()
+            }
             Self::Blocks { shortfall, .. } => shortfall.code(),
             Self::KeyOperation { .. } => "key-operation",
             Self::Holder(error) => error.code(),
@@ -121,6 +123,7 @@ impl Error {
             | Self::KeyCheck { .. }
             | Self::PublicKey { .. }
             | Self::VerifyingKey { .. }
+            | Self::AgreementKey { .. }
             | Self::KeyOperation { .. }
             | Self::Authorities(_)
             | Self::KeyHasRole { .. }

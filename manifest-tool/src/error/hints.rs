@@ -80,6 +80,7 @@ impl Error {
             }
             Self::PublicKey { source, .. } => source.hint(),
             Self::VerifyingKey { source, .. } => source.hint(),
+            Self::AgreementKey { source, .. } => source.hint(),
             Self::Blocks { shortfall, .. } => shortfall.hint(),
             Self::KeyOperation { .. } => "Run the command again.",
             Self::Holder(error) => error.hint(),

@@ -9,8 +9,11 @@ use suit_manifest::argument::{DigestAlgorithm, ParameterValue, VendorId};
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
 use suit_manifest::profile::{Decrypting, Profile as _};
 use suit_manifest::vocabulary::{CommandCode, ParameterKey};
+use trust::blocks::encryption::HostEncryption;
+use trust::cbor::Span;
 
 use super::{Code, Finding};
+use crate::blocks::algorithm_words;
 
 /// What the sequences do with a component.
 #[derive(Default)]
@@ -130,6 +133,9 @@ impl Check<'_> {
                     component.size = component.size.max(Some(size));
                 }
             }
+            if let ParameterValue::EncryptionInfo(info) = parameter.value {
+                self.encryption(info, parameter.position);
+            }
             let is_offered = i32::try_from(parameter.key).is_ok_and(|key| Decrypting::PARAMETERS.has(key));
             let why = match (&parameter.value, parameter.known()) {
                 (_, None) => format!("custom parameter ({})", parameter.key),
@@ -147,6 +153,23 @@ impl Check<'_> {
                 rule: parameter.known().map(|known| known.rule().to_string()),
                 ..Finding::new(Code::Unsupported, why)
             });
+        }
+    }
+
+    /// What no device of ours does with an encrypted image: contents and recipients.
+    fn encryption(&mut self, info: Span<'_>, position: u32) {
+        // What does not read, devices refuse.
+        let Ok(info) = HostEncryption::read(info) else { return };
+        let algorithm = info.algorithm();
+        let contents = algorithm.on_devices().is_none().then(|| format!("an image in {}", algorithm.name()));
+        let others = info.recipients().iter().filter(|one| !one.is_for_devices());
+        let others: BTreeSet<String> = others
+            .map(|one| one.algorithm.map_or_else(|| "no algorithm".to_owned(), algorithm_words))
+            .collect();
+        let others = others.iter().map(|algorithm| format!("recipients with {algorithm}"));
+        for what in contents.into_iter().chain(others) {
+            let finding = Finding::new(Code::Unsupported, what);
+            self.found.push(finding.at(position, ParameterKey::EncryptionInfo.rule()));
         }
     }
 

@@ -14,12 +14,12 @@ use super::personalize::{PERSONALIZE, desk};
 use super::workshop::{Workshop, split};
 
 /// What blocks of an envelope are over.
-fn payload(envelope: &[u8]) -> Vec<u8> {
+pub(super) fn payload(envelope: &[u8]) -> Vec<u8> {
     EnvelopeTree::read(envelope).unwrap().payload.bytes.to_vec()
 }
 
 /// The envelope with these blocks behind its own.
-fn with_blocks(envelope: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn with_blocks(envelope: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {
     let Value::Tag(107, content) = Value::from_slice(envelope).unwrap() else { panic!() };
     let Value::Map(mut members) = *content else { panic!() };
     let wrapper = members.iter_mut().find(|(key, _)| *key == 2.into()).unwrap();

@@ -1,6 +1,6 @@
 //! The header maps of a block (RFC 9052 section 3), and its structure (section 2).
 
-use crate::cbor::{Major, Reader};
+use crate::cbor::{Major, Reader, Span};
 use crate::cose::{
     HEADER_ALG, HEADER_CRIT, HEADER_KID, TAG_ENCRYPT, TAG_ENCRYPT0, TAG_MAC, TAG_MAC0, TAG_SIGN, TAG_SIGN1,
 };
@@ -83,6 +83,8 @@ impl Algorithm<'_> {
 pub(super) enum Layer {
     /// Of a signature or MAC: in the protected map, where it is authenticated.
     Content,
+    /// Of an encrypted content: in either, and which one it is depends on the algorithm (section 5.3).
+    Encrypted,
     /// Around the signatures of a COSE_Sign: nowhere, each of them has its own (section 4.1).
     Body,
     /// Of a recipient: both of its algorithms here protect nothing (sections 8.5.1 and 8.5.2).
@@ -99,13 +101,25 @@ enum Place {
 pub(super) struct Headers<'a> {
     /// The protected map as it was received; empty without an entry, as the structures to verify have it (section 4.4).
     pub(super) protected: &'a [u8],
+    /// Whether there were bytes for a protected map, be it one without an entry.
+    pub(super) has_protected: bool,
+    pub(super) is_algorithm_protected: bool,
     pub(super) algorithm: Option<Algorithm<'a>>,
     pub(super) kid: Option<&'a [u8]>,
+    /// What else there is, by its label.
+    others: Vec<(i32, Span<'a>)>,
 }
 
 impl<'a> Headers<'a> {
     pub(super) fn read(reader: &mut Reader<'a>, layer: Layer) -> Self {
-        let mut headers = Self { protected: &[], algorithm: None, kid: None };
+        let mut headers = Self {
+            protected: &[],
+            has_protected: false,
+            is_algorithm_protected: false,
+            algorithm: None,
+            kid: None,
+            others: Vec::new(),
+        };
         let mut labels = Vec::new();
         let start = reader.position();
         let after = reader.enter();
@@ -115,12 +129,18 @@ impl<'a> Headers<'a> {
             headers.read_map(reader, layer, Place::Protected, &mut labels);
         }
         reader.leave(&after);
+        headers.has_protected = !protected.is_empty();
         headers.protected = if protected == EMPTY_MAP { &[] } else { protected };
         headers.read_map(reader, layer, Place::Unprotected, &mut labels);
         if headers.algorithm.is_none() && layer != Layer::Body {
             reader.refuse(ErrorKind::HeaderMissing, start);
         }
         headers
+    }
+
+    /// The item of another header, out of either map.
+    pub(super) fn other(&self, label: i32) -> Option<Span<'a>> {
+        self.others.iter().find(|(known, _)| *known == label).map(|(_, item)| *item)
     }
 
     fn read_map(&mut self, reader: &mut Reader<'a>, layer: Layer, place: Place, labels: &mut Vec<&'a [u8]>) {
@@ -150,11 +170,12 @@ impl<'a> Headers<'a> {
                         // An algorithm that nobody authenticates says nothing (RFC 9052 section 3.1).
                         Layer::Content => place == Place::Protected,
                         Layer::Body => false,
-                        Layer::Recipient => true,
+                        Layer::Encrypted | Layer::Recipient => true,
                     };
                     if !is_in_place {
                         reader.refuse(ErrorKind::HeaderUnknown, start);
                     }
+                    self.is_algorithm_protected = place == Place::Protected;
                     self.algorithm = Some(match reader.peek() {
                         Major::Text => Algorithm::Name(reader.text().as_str()),
                         _ => Algorithm::Number(reader.int()),
@@ -164,7 +185,10 @@ impl<'a> Headers<'a> {
                 HEADER_CRIT => reader.refuse(ErrorKind::CriticalHeader, start),
                 HEADER_KID => self.kid = Some(reader.bytes()),
                 // What is not critical may be passed over.
-                _ => reader.skip(),
+                _ => {
+                    let base = reader.position();
+                    self.others.push((label, Span { bytes: reader.item(), base }));
+                }
             }
         }
     }

@@ -3,17 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use suit_manifest::Reason;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::digest_name;
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, ManifestTree, ParameterTree};
+use trust::blocks::encryption::{AgreementSecret, HostEncryption};
 use trust::blocks::{Keys, VerifyingKey};
+use trust::cbor::Span;
 use trust::host::MAX_KEY_FILE_LEN;
 
+use crate::agreement::open_private_key;
 use crate::blocks::{AuthenticationView, held, judge_all};
 use crate::bundle::Bundle;
 use crate::error::{Error, ImageDifference};
 use crate::files::read;
-use crate::image::MAX_IMAGE_LEN;
+use crate::image::MAX_PAYLOAD_LEN;
 use crate::output::{Report, table};
 use crate::provisioned::ProvisionedDevice;
 
@@ -42,12 +46,18 @@ pub(super) struct BareArguments {
     /// Take EdDSA (-8) for Ed25519
     #[arg(long, requires = "public_keys", conflicts_with_all = ["anchors", "block"])]
     allow_eddsa: bool,
+    /// Private key of one who may read the image, P-256 or X25519: decrypt --image with it, and compare what comes out. Not encrypted
+    #[arg(long, value_name = "FILE", requires = "bare", requires = "image")]
+    decryption_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct BareReport {
     verified: bool,
     image_verified: bool,
+    /// Whether what the key made of it is the image.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    image_decrypted: bool,
     manifest_digest: String,
     digest_algorithm: String,
     sequence: u64,
@@ -67,6 +77,7 @@ impl BareArguments {
         let public = self.public_keys.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
         let device = self.keys_of.as_deref().map(ProvisionedDevice::open).transpose()?;
         let device = device.as_ref().map(ProvisionedDevice::keys);
+        let secret = self.decryption_key.as_deref().map(open_private_key).transpose()?;
         let bundle = Bundle::read(envelope)?;
         let tree = bundle.tree()?;
         let keys = Keys { public: &public, device, allow_eddsa: self.allow_eddsa };
@@ -77,13 +88,20 @@ impl BareArguments {
             Err(shortfall) => return Err(Error::Blocks { path: envelope.to_owned(), shortfall, blocks }),
         };
         if let Some(path) = image {
-            check_image(&tree.manifest, path)?;
+            let image = read(path, MAX_PAYLOAD_LEN)?;
+            let named = Named::of(&tree.manifest);
+            let image = match &secret {
+                Some(secret) => named.decrypted(envelope, &image, secret)?,
+                None => image,
+            };
+            named.check(path, &image)?;
         }
         let mut not_checked = vec!["credential", "scope", "revocation", "device"];
         not_checked.extend(image.is_none().then_some("image"));
         Ok(BareReport {
             verified: true,
             image_verified: image.is_some(),
+            image_decrypted: secret.is_some(),
             manifest_digest: hex::encode(tree.digest.bytes()),
             digest_algorithm: digest_name(tree.digest.algorithm()),
             sequence: tree.manifest.sequence_number,
@@ -99,57 +117,88 @@ fn open(path: &Path) -> Result<VerifyingKey, Error> {
         .map_err(|source| Error::VerifyingKey { path: path.to_owned(), source })
 }
 
-/// Fails unless the image is one that the manifest names, wherever in it that stands: what a device makes of the sequences is its
-/// own business.
-fn check_image(manifest: &ManifestTree<'_>, path: &Path) -> Result<(), Error> {
-    let image = read(path, MAX_IMAGE_LEN)?;
-    let mut named = Vec::new();
-    let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
-    for commands in manifest.shared.iter().chain(sections) {
-        images(commands, &mut named);
+/// What a manifest says of images, wherever in it that stands: what a device makes of the sequences is its own business.
+#[derive(Default)]
+struct Named<'a> {
+    /// Each image-digest, with the size that is set beside it.
+    images: Vec<(AnyDigest<'a>, Option<u64>)>,
+    encryption_infos: Vec<Span<'a>>,
+}
+
+impl<'a> Named<'a> {
+    fn of(manifest: &ManifestTree<'a>) -> Self {
+        let mut named = Self::default();
+        let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
+        for commands in manifest.shared.iter().chain(sections) {
+            named.sequence(commands);
+        }
+        named
     }
-    let len = image.len() as u64;
-    let difference =
-        match named.iter().filter(|(digest, _)| digest.is_of(&image)).map(|(_, size)| *size).min() {
+
+    fn sequence(&mut self, commands: &[CommandTree<'a>]) {
+        for command in commands {
+            match &command.argument {
+                ArgumentTree::Parameters(parameters) => self.parameters(parameters),
+                ArgumentTree::ByComponent(components) => {
+                    components.iter().for_each(|(_, parameters)| self.parameters(parameters));
+                }
+                ArgumentTree::Sequence(inner) => self.sequence(inner),
+                ArgumentTree::Alternatives(sequences) => {
+                    sequences.iter().flatten().for_each(|inner| self.sequence(inner));
+                }
+                ArgumentTree::Policy(_)
+                | ArgumentTree::Index(_)
+                | ArgumentTree::Keys(_)
+                | ArgumentTree::Custom(_) => {}
+            }
+        }
+    }
+
+    fn parameters(&mut self, parameters: &[ParameterTree<'a>]) {
+        let mut image = (None, None);
+        for parameter in parameters {
+            match parameter.value {
+                ParameterValue::ImageDigest(digest) => image.0 = Some(digest),
+                ParameterValue::ImageSize(size) => image.1 = Some(size),
+                ParameterValue::EncryptionInfo(info) => self.encryption_infos.push(info),
+                _ => {}
+            }
+        }
+        self.images.extend(image.0.map(|digest| (digest, image.1)));
+    }
+
+    /// What a private key makes of a ciphertext, under the first encryption-info that is for it.
+    fn decrypted(
+        &self,
+        envelope: &Path,
+        ciphertext: &[u8],
+        secret: &AgreementSecret,
+    ) -> Result<Vec<u8>, Error> {
+        let mut refusal = Error::refused(envelope, Reason::DeviceKeyUnknown, 0);
+        for info in &self.encryption_infos {
+            let opened = HostEncryption::read(*info)
+                .and_then(|info| info.open(&info.content_key(secret)?, ciphertext));
+            match opened {
+                Ok(image) => return Ok(image),
+                Err(error) => refusal = Error::refused(envelope, error.into(), error.position),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Fails unless the image is one of those that are named.
+    fn check(&self, path: &Path, image: &[u8]) -> Result<(), Error> {
+        let len = image.len() as u64;
+        let sizes = self.images.iter().filter(|(digest, _)| digest.is_of(image)).map(|(_, size)| *size);
+        let difference = match sizes.min() {
             // Section 8.4.8.6: the digest is over so many bytes.
             Some(Some(size)) if size != len => ImageDifference::Size(len, size),
             Some(_) => return Ok(()),
-            None if named.is_empty() => ImageDifference::NoneNamed,
+            None if self.images.is_empty() => ImageDifference::NoneNamed,
             None => ImageDifference::Digest,
         };
-    Err(Error::ImageMismatch { path: path.to_owned(), difference })
-}
-
-/// Each image-digest, with the size that is set beside it.
-fn images<'a>(commands: &[CommandTree<'a>], named: &mut Vec<(AnyDigest<'a>, Option<u64>)>) {
-    for command in commands {
-        match &command.argument {
-            ArgumentTree::Parameters(parameters) => named.extend(image_of(parameters)),
-            ArgumentTree::ByComponent(components) => {
-                named.extend(components.iter().filter_map(|(_, parameters)| image_of(parameters)));
-            }
-            ArgumentTree::Sequence(inner) => images(inner, named),
-            ArgumentTree::Alternatives(sequences) => {
-                sequences.iter().flatten().for_each(|inner| images(inner, named));
-            }
-            ArgumentTree::Policy(_)
-            | ArgumentTree::Index(_)
-            | ArgumentTree::Keys(_)
-            | ArgumentTree::Custom(_) => {}
-        }
+        Err(Error::ImageMismatch { path: path.to_owned(), difference })
     }
-}
-
-fn image_of<'a>(parameters: &[ParameterTree<'a>]) -> Option<(AnyDigest<'a>, Option<u64>)> {
-    let mut image = (None, None);
-    for parameter in parameters {
-        match parameter.value {
-            ParameterValue::ImageDigest(digest) => image.0 = Some(digest),
-            ParameterValue::ImageSize(size) => image.1 = Some(size),
-            _ => {}
-        }
-    }
-    Some((image.0?, image.1))
 }
 
 impl Report for BareReport {
@@ -164,6 +213,7 @@ impl Report for BareReport {
             ("sequence", self.sequence.to_string()),
             ("image matches", image.to_owned()),
         ];
+        rows.extend(self.image_decrypted.then(|| ("image decrypts", "yes".to_owned())));
         rows.extend(self.blocks.iter().flat_map(AuthenticationView::rows));
         let not_checked =
             "whether these keys may sign it: no credential, scope, revocation, or device was looked at";
