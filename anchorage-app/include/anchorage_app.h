@@ -37,7 +37,9 @@ enum {
     ANCHORAGE_NOT_OPEN = 4,
     ANCHORAGE_NOT_PROVISIONED = 5,
     ANCHORAGE_FLASH = 6,
-    ANCHORAGE_NOT_HANDED_OVER = 7
+    ANCHORAGE_NOT_HANDED_OVER = 7,
+    ANCHORAGE_NO_TABLE = 8,
+    ANCHORAGE_OUTSIDE = 9
 };
 
 /* What a result means, in words. */
@@ -60,6 +62,10 @@ static inline const char *anchorage_result_text(anchorage_result result)
         return "the journal does not read, or did not take the record; the next reset confirms or reverts";
     case ANCHORAGE_NOT_HANDED_OVER:
         return "the image on trial was not started by the loader";
+    case ANCHORAGE_NO_TABLE:
+        return "the loader found no table that verifies";
+    case ANCHORAGE_OUTSIDE:
+        return "the table ends before";
     default:
         return "unknown result";
     }

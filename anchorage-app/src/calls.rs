@@ -184,7 +184,7 @@ const _: () = assert!(REQUEST_LEN <= ALIVE_OFFSET && ALIVE_OFFSET + WORD == MAIL
 const _: () = assert!(REQUEST_LEN.is_multiple_of(WORD) && ALIVE_OFFSET.is_multiple_of(WORD));
 
 /// The mailbox as words, if the pointer may be one to it.
-fn mailbox_at(mailbox: *mut c_void) -> Option<*mut u32> {
+pub(crate) fn mailbox_at(mailbox: *mut c_void) -> Option<*mut u32> {
     let words = mailbox.cast::<u32>();
     is_writable(words).then_some(words)
 }

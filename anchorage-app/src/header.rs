@@ -11,6 +11,8 @@ use bootloader::layout::Layout;
 pub struct Board<'a> {
     /// The layout of its loader.
     pub layout: &'a Layout,
+    /// That of its table, if it has one.
+    pub table: Option<&'a Layout>,
     /// Bytes of a word of its flash.
     pub word: u32,
     /// Address of its mailbox.
@@ -21,13 +23,13 @@ impl Board<'_> {
     /// The text of `anchorage_layout.h`.
     #[must_use]
     pub fn layout_h(&self) -> String {
-        let Self { layout, word, mailbox } = self;
-        let [base, page, erased, journal_parts, rest @ .., seal] = layout.numbers();
-        let (regions, _) = rest.as_chunks::<2>();
-        let names = ["stored", "journal", "progress", "slot A", "slot B", "RAM"];
-        let regions: String = (regions.iter().zip(names))
-            .map(|([start, len], name)| format!("{{ {start:#010x}u, {len:#x}u }}, /* {name} */ \\\n        "))
-            .collect();
+        let Self { layout, table, word: _, mailbox } = self;
+        let table = table.map_or_else(String::new, |table| {
+            format!(
+                "\n/* Initial value of the struct anchorage_layout of the table. */\n#define ANCHORAGE_TABLE_LAYOUT \\\n{}",
+                self.initial(table)
+            )
+        });
         format!(
             "/* Generated from the layout of the board; do not edit. */
 #ifndef ANCHORAGE_LAYOUT_H
@@ -35,11 +37,7 @@ impl Board<'_> {
 
 /* Initial value of a struct anchorage_layout. */
 #define ANCHORAGE_LAYOUT \\
-    {{ \\
-        {base:#010x}u, {page}u, {erased:#04x}u, {journal_parts}u, /* base, page, erased, journal parts */ \\
-        {regions}{seal:#010x}u, {word}u /* seal, word */ \\
-    }}
-
+{layout}{table}
 /* Address of the mailbox. */
 #define ANCHORAGE_MAILBOX {mailbox:#010x}u
 
@@ -51,6 +49,24 @@ impl Board<'_> {
 ",
             image = layout.image_address(),
             capacity = layout.image_capacity(),
+            layout = self.initial(layout),
+        )
+    }
+
+    fn initial(&self, layout: &Layout) -> String {
+        let [base, page, erased, journal_parts, rest @ .., seal] = layout.numbers();
+        let (regions, _) = rest.as_chunks::<2>();
+        let names = ["stored", "journal", "progress", "slot A", "slot B", "RAM"];
+        let regions: String = (regions.iter().zip(names))
+            .map(|([start, len], name)| format!("{{ {start:#010x}u, {len:#x}u }}, /* {name} */ \\\n        "))
+            .collect();
+        let word = self.word;
+        format!(
+            "    {{ \\
+        {base:#010x}u, {page}u, {erased:#04x}u, {journal_parts}u, /* base, page, erased, journal parts */ \\
+        {regions}{seal:#010x}u, {word}u /* seal, word */ \\
+    }}
+"
         )
     }
 }

@@ -26,6 +26,8 @@ pub mod calls;
 #[cfg(feature = "host")]
 pub mod header;
 mod pointer;
+#[cfg(feature = "remap")]
+pub mod table;
 pub mod values;
 
 #[cfg(all(target_os = "none", feature = "static-library"))]

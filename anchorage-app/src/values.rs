@@ -24,11 +24,15 @@ pub enum CResult {
     Flash = 6,
     /// The journal has a trial, but not of a program that was handed over to.
     NotHandedOver = 7,
+    /// The loader found no table that verifies.
+    NoTable = 8,
+    /// The table ends before.
+    Outside = 9,
 }
 
 impl CResult {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
         Self::AlreadyConfirmed,
         Self::Pointer,
@@ -37,6 +41,8 @@ impl CResult {
         Self::NotProvisioned,
         Self::Flash,
         Self::NotHandedOver,
+        Self::NoTable,
+        Self::Outside,
     ];
 }
 

@@ -15,6 +15,9 @@
 //! # }
 //! ```
 
+#[cfg(feature = "table")]
+mod table;
+
 use embedded_storage::nor_flash::NorFlash;
 use update_protocol::profile::{ImageState, STATE_RECORD_LEN};
 
@@ -24,6 +27,8 @@ use crate::journal::{Journal, JournalError, Packed};
 use crate::provisioning::{self, Identity};
 use crate::report::{application_record, image_state};
 use crate::state::BootState;
+#[cfg(feature = "table")]
+pub use table::{Found, Table, TableError};
 
 /// The result of confirming.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

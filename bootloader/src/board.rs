@@ -42,6 +42,9 @@ pub trait Board: Drivers {
     const LOADER_VERSION: &'static str;
     /// Where things lie in flash, and the RAM of an application.
     const LAYOUT: Layout;
+    /// Where its table lies, if it has one: [`Layout::for_table`].
+    #[cfg(feature = "table")]
+    const TABLE: Option<Layout> = None;
     /// The addresses of the loader itself: one region, or more if sectors with other data lie between them.
     const LOADER: &'static [Region];
     /// Vectors of the part, those of the core included: they decide the alignment of an application's table.
@@ -117,6 +120,11 @@ impl<B: Board> HasLayout for Known<B> {
     fn layout(&self) -> &Layout {
         const { &B::LAYOUT }
     }
+
+    #[cfg(feature = "table")]
+    fn table(&self) -> Option<&Layout> {
+        const { B::TABLE.as_ref() }
+    }
 }
 
 /// Runs the loader: boots an image, or serves testers. A board calls it once, with its watchdog running.
@@ -183,6 +191,10 @@ const fn check<B: Board>() {
     while let [region, after @ ..] = rest {
         assert!(region.len != 0, "a region of the loader is empty");
         assert!(!B::LAYOUT.uses(*region), "a region of the loader and one of the layout share bytes");
+        #[cfg(feature = "table")]
+        if let Some(table) = B::TABLE {
+            assert!(!table.uses(*region), "a region of the loader and one of the table share bytes");
+        }
         assert!(
             !region.overlaps(B::LAYOUT.ram()),
             "a region of the loader and the application's RAM share bytes"

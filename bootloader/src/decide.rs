@@ -53,7 +53,51 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         // nothing.
         self.known()?;
         self.mend();
+        #[cfg(feature = "table")]
+        self.settle_table(wake);
 
+        let image = self.settle(wake);
+        self.runs_under = image.as_ref().ok().map(VerifiedImage::issuer);
+        // An image on trial is another one than those that were silent.
+        let is_trial = matches!(self.state().status, Status::Trial { .. });
+        let silent_resets = if is_trial { 0 } else { wake.silent_resets };
+        let refused = match image.and_then(|image| Entry::of(image, silent_resets)) {
+            Ok(entry) => {
+                *standby = Some(entry);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
+        let stays = Decision { runs: false, refusal: None, listen_ms: 0 };
+
+        // Rule 6. With a request in the mailbox the loader stays on the bus.
+        if wake.request.is_some() {
+            return Ok(Decision { refusal: refused, ..stays });
+        }
+
+        // Rule 7. Nothing bootable: stay on the bus and report why.
+        if let Some(refusal) = refused {
+            return Err(refusal);
+        }
+
+        // Rule 8. The loader listens at power-up if its board wants it, and before it runs an image again that was reset
+        // time and again without a sign of life; a trial ends at its next reset anyway.
+        let listen_ms = if is_trial { wake.with_life().listen_ms() } else { wake.listen_ms() };
+        if listen_ms != 0 {
+            let refusal = (wake.is_silent() && !is_trial).then(|| silent(wake));
+            return Ok(Decision { refusal, listen_ms, ..stays });
+        }
+
+        // Rules 9 and 10.
+        let refusal = self.hand_over().err();
+        Ok(Decision { runs: refusal.is_none(), refusal, ..stays })
+    }
+
+    /// Rules 2 to 5: the image that is active, if it verifies.
+    // In its one place; with a table in two.
+    #[cfg_attr(not(feature = "table"), inline(always))]
+    #[cfg_attr(feature = "table", inline(never))]
+    pub(crate) fn settle(&mut self, wake: &Wake) -> Result<VerifiedImage, Refusal> {
         // Rule 2. The loader finishes an interrupted swap in its direction.
         swap::resume(&mut self.flash, &mut self.journal, wake.may_retry()).map_err(not_exchanged)?;
 
@@ -75,7 +119,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
         // Rule 5. The active image verifies, without revocation lists, and is not below the floor. An image on trial
         // that does not verify is reverted at once.
-        let image = match self.verify_active() {
+        match self.verify_active() {
             Err(refusal)
                 if matches!(self.state().status, Status::Trial { .. })
                     && !is_kept(wake, refusal, self.state().spare) =>
@@ -83,47 +127,17 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
                 self.revert(refusal)?;
                 self.verify_active()
             }
+            // Of one that still waits, what is wrong says more than that there is nothing else.
+            Err(refusal) => Err(tried.err().unwrap_or(refusal)),
             verified => verified,
-        };
-        self.runs_under = image.as_ref().ok().map(VerifiedImage::issuer);
-        // An image on trial is another one than those that were silent.
-        let is_trial = matches!(self.state().status, Status::Trial { .. });
-        let silent_resets = if is_trial { 0 } else { wake.silent_resets };
-        let refused = match image.and_then(|image| Entry::of(image, silent_resets)) {
-            Ok(entry) => {
-                *standby = Some(entry);
-                None
-            }
-            Err(refusal) => Some(refusal),
-        };
-        let stays = Decision { runs: false, refusal: None, listen_ms: 0 };
-
-        // Rule 6. With a request in the mailbox the loader stays on the bus.
-        if wake.request.is_some() {
-            return Ok(Decision { refusal: refused, ..stays });
         }
-
-        // Rule 7. Nothing bootable: stay on the bus and report why.
-        if let Some(refusal) = refused {
-            return Err(tried.err().unwrap_or(refusal));
-        }
-
-        // Rule 8. The loader listens at power-up if its board wants it, and before it runs an image again that was reset
-        // time and again without a sign of life; a trial ends at its next reset anyway.
-        let listen_ms = if is_trial { wake.with_life().listen_ms() } else { wake.listen_ms() };
-        if listen_ms != 0 {
-            let refusal = (wake.is_silent() && !is_trial).then(|| silent(wake));
-            return Ok(Decision { refusal, listen_ms, ..stays });
-        }
-
-        // Rules 9 and 10.
-        let refusal = self.hand_over().err();
-        Ok(Decision { runs: refusal.is_none(), refusal, ..stays })
     }
 
     /// Rule 9. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it. Then the image may
     /// run (rule 10); the jump checks the evidence once more.
     pub(crate) fn hand_over(&mut self) -> Result<(), Refusal> {
+        #[cfg(feature = "table")]
+        self.hand_table_over();
         match self.state().status {
             Status::Trial { .. } => Ok(self.journal.record(&mut self.flash, Event::HandedOver)?),
             _ => Ok(()),

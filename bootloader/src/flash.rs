@@ -52,6 +52,12 @@ pub trait HasLayout {
 
     /// The layout.
     fn layout(&self) -> &Layout;
+
+    /// That of its table, if it has one.
+    #[cfg(feature = "table")]
+    fn table(&self) -> Option<&Layout> {
+        None
+    }
 }
 
 impl HasLayout for Layout {
@@ -71,6 +77,8 @@ impl HasLayout for Layout {
 pub struct Flash<F, L = Layout> {
     device: F,
     layout: L,
+    #[cfg(feature = "table")]
+    is_at_table: bool,
 }
 
 impl<F: NorFlash, L: HasLayout> Flash<F, L> {
@@ -92,12 +100,51 @@ impl<F: NorFlash, L: HasLayout> Flash<F, L> {
             && F::READ_SIZE <= UNIT
             && usize::try_from(described.page()).is_ok_and(|page| page.is_multiple_of(F::ERASE_SIZE))
             && usize::try_from(described.flash_len()).is_ok_and(|len| len <= device.capacity());
-        if fits { Ok(Self { device, layout }) } else { Err(FlashError::Geometry) }
+        #[cfg(feature = "table")]
+        let fits = fits
+            && layout.table().is_none_or(|table| {
+                table.page() == described.page()
+                    && usize::try_from(table.flash_len()).is_ok_and(|len| len <= device.capacity())
+            });
+        if fits {
+            Ok(Self {
+                device,
+                layout,
+                #[cfg(feature = "table")]
+                is_at_table: false,
+            })
+        } else {
+            Err(FlashError::Geometry)
+        }
     }
 
-    /// The layout.
+    /// The layout: that of the firmware, or of the table that it was [turned](Self::turn) to.
     pub fn layout(&self) -> &Layout {
+        #[cfg(feature = "table")]
+        if let Some(table) = self.layout.table().filter(|_| self.is_at_table) {
+            return table;
+        }
         self.layout.layout()
+    }
+
+    /// The layout of the table, if there is one, or that of the firmware.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) fn layout_at(&self, table: bool) -> Option<&Layout> {
+        if table { self.layout.table() } else { Some(self.layout.layout()) }
+    }
+
+    /// Whether it is turned to the table.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) const fn is_at_table(&self) -> bool {
+        self.is_at_table
+    }
+
+    /// Turns to the table, or back to the firmware: every area is of that one from here on. What is stored for the device is
+    /// the same for both. `false`: there is no table.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) fn turn(&mut self, to_table: bool) -> bool {
+        self.is_at_table = to_table && self.layout.table().is_some();
+        self.is_at_table == to_table
     }
 
     /// Gives the driver back.

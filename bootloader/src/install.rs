@@ -218,6 +218,7 @@ impl<P: Receives> Install<P> {
             #[cfg(feature = "remap")]
             if let (Stage::New(_), Some(vectors)) = (self.stage, data.first_chunk())
                 && !flash.layout().swaps()
+                && !flash.layout().is_data()
             {
                 let slot = journal.state().spare_slot(flash.layout());
                 let vectors = P::first(&self.incoming, vectors);

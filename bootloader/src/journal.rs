@@ -218,6 +218,27 @@ impl Journal {
         self.is_silent
     }
 
+    /// A second recovery, from another part on.
+    #[cfg(feature = "loader")]
+    #[inline(always)]
+    pub(crate) fn recover_again<F: NorFlash, L: HasLayout>(flash: &mut Flash<F, L>) -> Self {
+        #[cfg(feature = "table")]
+        if flash.is_at_table() {
+            let mut table = Self::recover(flash, 1);
+            flash.turn(false);
+            table.adopt(Self::recover(flash, 1).state());
+            flash.turn(true);
+            return table;
+        }
+        Self::recover(flash, 1)
+    }
+
+    /// The journal of a table goes by what the device has stored.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) const fn adopt(&mut self, device: &BootState) {
+        self.newest.state.adopt(device);
+    }
+
     /// Records an event. The state changes only if its record is in flash and reads back.
     ///
     /// # Errors

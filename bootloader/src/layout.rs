@@ -73,6 +73,9 @@ pub enum Strategy {
         /// an address that is an even multiple of it.
         bank: u32,
     },
+    /// Nothing runs: the slots hold a table, which the application uses where it lies.
+    #[cfg(feature = "table")]
+    Data,
 }
 
 impl Strategy {
@@ -84,6 +87,8 @@ impl Strategy {
             Self::InPlace => 1,
             #[cfg(feature = "remap")]
             Self::BankSwitch { .. } => 2,
+            #[cfg(feature = "table")]
+            Self::Data => 3,
         }
     }
 }
@@ -110,6 +115,21 @@ pub struct Regions {
     pub slot_b: Region,
     /// Addresses of the RAM an application's first stack pointer may point into.
     pub ram: Region,
+}
+
+/// The memory of a table beside the firmware: offsets into the same flash device. Its pages are those of the firmware's
+/// slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg(feature = "table")]
+pub struct TableRegions {
+    /// As [`Regions::journal`].
+    pub journal: Region,
+    /// Whole pages, for the marks of progress, or nothing: then each commit of a table that comes is a record of its journal.
+    pub progress: Region,
+    /// One slot: the envelope head, then the table.
+    pub slot_a: Region,
+    /// The other one, as long.
+    pub slot_b: Region,
 }
 
 /// One of two alternating halves of a region.
@@ -199,6 +219,21 @@ impl Layout {
     #[allow(clippy::unused_self, reason = "as with the feature")]
     pub const fn strategy(&self) -> Strategy {
         Strategy::Swap
+    }
+
+    /// Whether the slots hold a table, and not firmware.
+    #[must_use]
+    #[cfg(feature = "table")]
+    pub const fn is_data(&self) -> bool {
+        matches!(self.strategy(), Strategy::Data)
+    }
+
+    /// Whether the slots hold a table, and not firmware.
+    #[must_use]
+    #[cfg(not(feature = "table"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    pub const fn is_data(&self) -> bool {
+        false
     }
 
     /// Whether images are exchanged, so that each one runs in slot A.

@@ -2,6 +2,8 @@
 //! with them. The boot rules are in `decide.rs`; nothing here knows of a bus.
 
 mod reporting;
+#[cfg(feature = "table")]
+mod table;
 
 use embedded_storage::nor_flash::NorFlash;
 use suit_manifest::Reason;
@@ -22,6 +24,8 @@ use crate::stored::{self, DEVICE, Kind};
 use crate::succession::{self, Anchors};
 use crate::token::{Purpose, SlotProof};
 use crate::verify::{EnvelopeBuffer, VerifiedImage, Verifier};
+#[cfg(feature = "table")]
+use table::Other;
 
 /// The buffers that a board lends while the loader runs.
 pub struct Buffers<'b> {
@@ -48,6 +52,8 @@ pub struct Loader<'b, F, L: HasLayout = Layout> {
     identity: Result<Identity, Reason>,
     /// Those that count once the device has an identity.
     anchors: Anchors,
+    #[cfg(feature = "table")]
+    other: Other,
 }
 
 impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
@@ -63,6 +69,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             pace: Pace::START,
             opened_at: None,
             buffers,
+            #[cfg(feature = "table")]
+            other: Other::START,
         }
     }
 
@@ -104,6 +112,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
                 if L::Authority::HAS_ANCHORS {
                     self.anchors.load(&mut self.flash, self.journal.state(), self.buffers.envelope);
                 }
+                #[cfg(feature = "table")]
+                self.recover_table();
             }
             _ => self.identity = Err(Reason::ProvisioningMalformed),
         }
@@ -135,7 +145,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         &self.anchors.set
     }
 
-    /// The state in the journal.
+    /// The state in the journal, of the firmware or of the table.
     pub(crate) fn state(&self) -> &BootState {
         self.journal.state()
     }
@@ -301,7 +311,11 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.install = None;
         let received = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::RecordMalformed))?;
         let (flash, journal, anchors) = (&mut self.flash, &mut self.journal, &mut self.anchors);
-        succession::accept(flash, journal, anchors, self.runs_under, received, self.buffers.list)
+        #[cfg(feature = "table")]
+        let runs_under = self.other.needed(self.runs_under);
+        #[cfg(not(feature = "table"))]
+        let runs_under = self.runs_under;
+        succession::accept(flash, journal, anchors, runs_under, received, self.buffers.list)
     }
 
     /// Judges the first `len` bytes of the buffer as a provisioning block and stores it, once.

@@ -6,6 +6,8 @@
 //! not there.
 
 use crate::checksum::checksum;
+#[cfg(feature = "table")]
+use crate::layout::Slot;
 
 /// Bytes of the mailbox.
 pub const MAILBOX_LEN: usize = 32;
@@ -25,6 +27,13 @@ pub const RETRIES_MAX: u8 = 3;
 const REQUEST_MAGIC: [u8; 8] = *b"ANCHRMB1";
 const PROGRAMMING_SESSION: u8 = 1;
 const COUNT_MAGIC: [u8; 4] = *b"ANL1";
+/// Bytes of the loader's part, its CRC included.
+#[cfg(feature = "table")]
+const COUNT_LEN: usize = ALIVE_OFFSET - REQUEST_LEN;
+#[cfg(feature = "table")]
+const TABLE_IN_A: u8 = 1;
+#[cfg(feature = "table")]
+const TABLE_IN_B: u8 = 2;
 
 /// A request of the application to the loader, across a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -119,9 +128,12 @@ impl Wake {
         let (rest, alive) = mailbox.split_at(ALIVE_OFFSET);
         let (request, count) = rest.split_at(REQUEST_LEN);
         let request = Request::decode(request);
-        let [counted, retries] =
-            count.get(COUNT_MAGIC.len()..).and_then(|count| count.first_chunk().copied()).unwrap_or_default();
-        let is_whole = counting(counted, retries).split_at(REQUEST_LEN).1.starts_with(count);
+        let numbers = count.get(COUNT_MAGIC.len()..).and_then(|count| count.first_chunk().copied());
+        #[cfg(feature = "table")]
+        let [counted, retries, table] = numbers.unwrap_or_default();
+        #[cfg(not(feature = "table"))]
+        let ([counted, retries], table) = (numbers.unwrap_or_default(), 0);
+        let is_whole = counting(counted, retries, table).split_at(REQUEST_LEN).1.starts_with(count);
         let count = is_whole.then_some(counted);
         let is_power_up = match cause {
             ResetCause::Power => true,
@@ -141,13 +153,13 @@ impl Wake {
     /// The mailbox while the loader runs: the request is taken, the counts are kept.
     #[must_use]
     pub fn mailbox(&self) -> [u8; MAILBOX_LEN] {
-        counting(self.silent_resets, self.retries)
+        counting(self.silent_resets, self.retries, 0)
     }
 
     /// The mailbox for a reset of the loader by itself.
     #[must_use]
     pub fn mailbox_of_retry(&self) -> [u8; MAILBOX_LEN] {
-        counting(self.silent_resets, self.retries.saturating_add(1))
+        counting(self.silent_resets, self.retries.saturating_add(1), 0)
     }
 
     /// The same start as if the application had given a sign of life.
@@ -179,14 +191,44 @@ impl Wake {
 }
 
 /// The mailbox for a hand-over after `silent_resets` others without a sign of life.
+#[cfg(not(feature = "table"))]
 pub(crate) fn handing_over(silent_resets: u8) -> [u8; MAILBOX_LEN] {
-    counting(silent_resets.saturating_add(1), 0)
+    counting(silent_resets.saturating_add(1), 0, 0)
+}
+
+/// The mailbox for a hand-over after `silent_resets` others without a sign of life; `table`: where the table lies that
+/// verified in this boot.
+#[cfg(feature = "table")]
+pub(crate) fn handing_over(silent_resets: u8, table: Option<Slot>) -> [u8; MAILBOX_LEN] {
+    let table = match table {
+        None => 0,
+        Some(Slot::B) => TABLE_IN_B,
+        Some(Slot::A | Slot::Kept) => TABLE_IN_A,
+    };
+    counting(silent_resets.saturating_add(1), 0, table)
+}
+
+/// Where the loader found a table that verifies, in this boot; `None`: there is none, or the mailbox is not whole.
+#[must_use]
+#[cfg(feature = "table")]
+pub fn table_slot(mailbox: &[u8; MAILBOX_LEN]) -> Option<Slot> {
+    let (_, count) = mailbox.split_at(REQUEST_LEN);
+    let [counted, retries, table] =
+        count.get(COUNT_MAGIC.len()..).and_then(|count| count.first_chunk().copied())?;
+    let whole = counting(counted, retries, table);
+    let (_, whole) = whole.split_at(REQUEST_LEN);
+    match table {
+        _ if whole.get(..COUNT_LEN)? != count.get(..COUNT_LEN)? => None,
+        TABLE_IN_A => Some(Slot::A),
+        TABLE_IN_B => Some(Slot::B),
+        _ => None,
+    }
 }
 
 #[inline(never)]
-fn counting(count: u8, retries: u8) -> [u8; MAILBOX_LEN] {
+fn counting(count: u8, retries: u8, table: u8) -> [u8; MAILBOX_LEN] {
     let [m0, m1, m2, m3] = COUNT_MAGIC;
-    let content = [m0, m1, m2, m3, count, retries, 0, 0];
+    let content = [m0, m1, m2, m3, count, retries, table, 0];
     let mut mailbox = [0; MAILBOX_LEN];
     let (_, place) = mailbox.split_at_mut(REQUEST_LEN);
     for (to, from) in place.iter_mut().zip(content.into_iter().chain(checksum(&[&content]).to_be_bytes())) {

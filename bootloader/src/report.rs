@@ -125,6 +125,22 @@ pub(crate) fn application_record(
     record
 }
 
+/// The record of its table that an application answers: [`application_record`], by what the loader found.
+#[cfg(feature = "table")]
+pub(crate) fn table_record(
+    state: &Packed,
+    layout: &Layout,
+    is_found: bool,
+    max_request_len: u16,
+) -> [u8; STATE_RECORD_LEN] {
+    let mut record = application_record(state, layout, false, max_request_len);
+    // A confirmed table that does not verify is none; no other state says that there is one.
+    let image = image_state(state);
+    let image = if image == ImageState::Confirmed && !is_found { ImageState::None } else { image };
+    put(&mut record, 2, &[image as u8]);
+    record
+}
+
 #[inline(never)]
 fn put(record: &mut [u8; STATE_RECORD_LEN], at: usize, field: &[u8]) {
     for (to, from) in record.iter_mut().skip(at).zip(field) {

@@ -8,6 +8,8 @@ use suit_manifest::Reason;
 use suit_manifest::profile::Installs as _;
 use trust::{ANCHORS_MAX, BLOCK_ANCHORS_MAX, DOMAINS_MAX};
 use update_protocol::profile::anchors::{self, AnchorEntry, DomainEntry};
+#[cfg(feature = "table")]
+use update_protocol::profile::{Component, Destination};
 use update_protocol::profile::{
     DependencyStatus, MAX_ENVELOPE_HEAD_LEN, MAX_PROVISIONING_BLOCK_LEN, MAX_REVOCATION_LIST_LEN,
     MAX_SUCCESSION_CHAIN_LEN, MAX_TEXT_LEN, Mode, Object, STATE_RECORD_LEN, StateRecord,
@@ -26,7 +28,7 @@ use crate::mailbox::{LISTEN_MS, Request, Wake};
 use crate::refusal::{Refusal, nrc};
 use crate::report::{Circumstances, state_record};
 use crate::reporting::Reports;
-use crate::state::{DomainNumbers, Status};
+use crate::state::{BootState, DomainNumbers, ImageRecord, Status};
 use crate::tag::FactoryTag;
 use crate::token::Entry;
 
@@ -141,7 +143,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         (self.refusal, self.listen_ms) = (refusal, listen_ms);
         self.note_boot();
         if runs {
-            return self.standby.take();
+            return self.take_entry();
         }
         // Whoever could reset the device may be far away.
         let may_retry = listen_ms == 0 && wake.may_retry();
@@ -169,7 +171,16 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
     pub fn hand_over(&mut self) -> Option<Entry> {
         let handed_over = self.loader.hand_over();
         self.tell(handed_over).ok()?;
-        self.standby.take()
+        self.take_entry()
+    }
+
+    /// The image to run, with the table that its application may use.
+    #[inline(always)]
+    fn take_entry(&mut self) -> Option<Entry> {
+        let entry = self.standby.take();
+        #[cfg(feature = "table")]
+        let entry = entry.map(|entry| entry.with_table(self.loader.table()));
+        entry
     }
 
     /// It is so late now, microseconds since the board's start: installs may have to wait.
@@ -192,9 +203,28 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         self.standby.is_some()
     }
 
+    /// Whether what is active of the component that the loader is turned to verifies.
+    fn has_good(&self) -> bool {
+        #[cfg(feature = "table")]
+        if self.loader.is_at_table() {
+            return self.loader.table().is_some();
+        }
+        self.has_bootable()
+    }
+
     /// Whether a reset leads to an image: to the one that verified, or to a pending one.
     pub(crate) fn leads_to_an_image(&self) -> bool {
-        self.has_bootable() || self.loader.state().status == Status::Pending
+        self.has_bootable() || self.firmware().0.status == Status::Pending
+    }
+
+    /// State and layout of the firmware.
+    #[inline(always)]
+    fn firmware(&self) -> (&BootState, &Layout) {
+        #[cfg(feature = "table")]
+        if let Some(firmware) = self.loader.at(false) {
+            return firmware;
+        }
+        (self.loader.state(), self.loader.layout())
     }
 
     /// Why the device stays in its loader, or refused last; `None` if nothing is wrong.
@@ -204,17 +234,49 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
 
     /// The state record, as it is answered now.
     pub fn state_record(&self) -> StateRecord {
-        let state = self.loader.state();
-        let now = Circumstances {
+        let (state, layout) = self.firmware();
+        state_record(state, layout, &self.circumstances())
+    }
+
+    /// What the journal does not know.
+    #[inline(always)]
+    fn circumstances(&self) -> Circumstances<'_> {
+        Circumstances {
             mode: if self.loader.check_factory().is_ok() { Mode::Factory } else { Mode::Loader },
             bootable: self.has_bootable(),
             listening: self.listen_ms != 0 && self.has_bootable(),
-            accepted: self.loader.in_buffer(),
+            accepted: self.accepted(false),
             anchor_compiled_in: L::Authority::HAS_ANCHORS && anchor::IS_COMPILED_IN,
             refusal: self.refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
             max_request_len: self.description.max_request_len,
+        }
+    }
+
+    /// The image of an install that has not begun yet.
+    #[inline(always)]
+    fn accepted(&self, _of_table: bool) -> Option<&ImageRecord> {
+        let accepted = self.loader.in_buffer();
+        #[cfg(feature = "table")]
+        let accepted = accepted.filter(|_| self.loader.is_at_table() == _of_table);
+        accepted
+    }
+
+    /// The state record of the table, as it is answered now; `None`: there is no table.
+    #[cfg(feature = "table")]
+    pub fn table_record(&self) -> Option<StateRecord> {
+        let (state, layout) = self.loader.at(true)?;
+        let refusal = if self.loader.is_at_table() { self.refusal } else { self.loader.table_refusal() };
+        // That there is no table yet is no fault.
+        let refusal = refusal.filter(|refusal| refusal.reason != Reason::NothingBootable);
+        let now = Circumstances {
+            bootable: self.loader.table().is_some(),
+            // What the record of the firmware says.
+            anchor_compiled_in: false,
+            accepted: self.accepted(true),
+            refusal: refusal.map_or((0, 0), |refusal| (refusal.reason.code(), refusal.position)),
+            ..self.circumstances()
         };
-        state_record(state, self.loader.layout(), &now)
+        Some(state_record(state, layout, &now))
     }
 
     fn check_open(&mut self, object: Option<Object>, size: u32) -> Result<Object, Refusal> {
@@ -255,7 +317,7 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
     fn finish(&mut self, open: Open) -> Result<(), Refusal> {
         let len = usize::try_from(open.size).map_err(|_| Refusal::of(Reason::ObjectUnknown))?;
         match open.object {
-            Object::Envelope => self.loader.accept_envelope(len, self.standby.is_some()),
+            Object::Envelope => self.loader.accept_envelope(len, self.has_good()),
             Object::Image { .. } => self.loader.finish_image(),
             Object::RevocationList => self.loader.accept_list(len),
             Object::SuccessionChain => self.loader.accept_chain(len),
@@ -283,6 +345,44 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
         Ok(())
     }
 
+    /// The object at an address, after turning to the component whose it is.
+    #[cfg(feature = "table")]
+    fn turn_to(&mut self, address: u32) -> (Option<Object>, Result<(), Refusal>) {
+        let to = Destination::at(address);
+        let turned = to.map_or(Ok(()), |to| self.loader.turn(to.component == Component::Table));
+        (to.map(|to| to.object), turned)
+    }
+
+    /// The object at an address.
+    #[cfg(not(feature = "table"))]
+    #[inline(always)]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn turn_to(&mut self, address: u32) -> (Option<Object>, Result<(), Refusal>) {
+        (Object::at(address), Ok(()))
+    }
+
+    /// Turns to the component that the option record of a routine names.
+    #[cfg(feature = "table")]
+    #[inline(never)]
+    fn turn_for(&mut self, routine: u16, option: &[u8]) -> Result<(), Nrc> {
+        let too_long = option.len() > 1;
+        let component = Component::of(option);
+        let component =
+            component.ok_or(if too_long { Nrc::INCORRECT_LENGTH } else { Nrc::REQUEST_OUT_OF_RANGE })?;
+        let to_table = component == Component::Table;
+        if ![rid::ABANDON_INSTALL, rid::CHECK_PROGRAMMING_DEPENDENCIES].contains(&routine) {
+            return Err(Nrc::REQUEST_OUT_OF_RANGE);
+        }
+        // What is being received is of the other one.
+        if self.open.is_some() && self.loader.is_at_table() != to_table {
+            return Err(Nrc::CONDITIONS_NOT_CORRECT);
+        }
+        self.loader.turn(to_table).map_err(|refusal| match refusal.reason {
+            Reason::ObjectUnknown => Nrc::REQUEST_OUT_OF_RANGE,
+            reason => nrc(reason),
+        })
+    }
+
     /// Keeps a refusal for the state record and returns its NRC.
     #[inline(always)]
     fn tell<T>(&mut self, result: Result<T, Refusal>) -> Result<T, Nrc> {
@@ -303,6 +403,11 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
                 None => answer.append(UNPROVISIONED_SERIAL.as_bytes()),
             },
             did::STATE_RECORD => answer.append(&self.state_record().encode()),
+            #[cfg(feature = "table")]
+            did::TABLE_STATE => {
+                let record = self.table_record().ok_or(Nrc::REQUEST_OUT_OF_RANGE)?;
+                answer.append(&record.encode())
+            }
             did::IDENTITY => {
                 let zeros = [0; 16];
                 let ids = self
@@ -327,11 +432,13 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
     #[inline(never)]
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
         self.refusal = None;
-        let checked = self.check_open(Object::at(download.address), download.size);
+        let (object, turned) = self.turn_to(download.address);
+        let checked = turned.and_then(|()| self.check_open(object, download.size));
         if L::Reports::REPORTS {
-            self.note_open(Object::at(download.address), checked.err());
+            self.note_open(object, checked.err());
         }
         let object = self.tell(checked)?;
+        // From here on it is what it is of the component that the loader is turned to.
         self.open = Some(Open { object, size: download.size });
         Ok(())
     }
@@ -368,6 +475,9 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
         if L::Reports::REPORTS && routine == rid::MAKE_REPORT {
             return self.make_report(option, answer);
         }
+        #[cfg(feature = "table")]
+        self.turn_for(routine, option)?;
+        #[cfg(not(feature = "table"))]
         if !option.is_empty() {
             return Err(Nrc::INCORRECT_LENGTH);
         }
@@ -417,8 +527,11 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
             },
             // What is in the slot of an encrypted image is encrypted again.
             Operation::Open(Download { address, .. }) => {
-                L::Profile::DECRYPTS
-                    && matches!(Object::at(address), Some(Object::Image { offset }) if offset > 0)
+                #[cfg(feature = "table")]
+                let object = Destination::at(address).map(|to| to.object);
+                #[cfg(not(feature = "table"))]
+                let object = Object::at(address);
+                L::Profile::DECRYPTS && matches!(object, Some(Object::Image { offset }) if offset > 0)
             }
             Operation::ChangeSession(_) => false,
         }

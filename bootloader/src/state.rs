@@ -206,6 +206,13 @@ impl BootState {
         layout.receiving_slot(self.receives_in_b)
     }
 
+    /// What counts for the device counts for its table: what is stored, and the numbers of the domains.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) const fn adopt(&mut self, device: &Self) {
+        (self.set, self.domains) = (device.set, device.domains);
+        (self.provisioned, self.has_anchor_set) = (device.provisioned, device.has_anchor_set);
+    }
+
     /// The highest list-sequence of any domain.
     #[must_use]
     pub fn highest_list_sequence(&self) -> u64 {

@@ -5,7 +5,8 @@
 //! ```compile_fail,E0451
 //! # use bootloader::{Entry, firmware_image::Vectors};
 //! fn forge(vectors: Vectors) -> Entry {
-//!     Entry { vectors: [vectors; 2], evidence: unreachable!(), silent_resets: 0, banks: unreachable!() }
+//!     let (evidence, banks) = (unreachable!(), unreachable!());
+//!     Entry { vectors: [vectors; 2], evidence, silent_resets: 0, banks, table: None }
 //! }
 //! ```
 //! ```compile_fail,E0382
@@ -140,6 +141,9 @@ pub struct Entry {
     /// The slot to map to the addresses of slot A, twice.
     #[cfg(feature = "remap")]
     banks: [Slot; 2],
+    /// Where the table lies that verified.
+    #[cfg(feature = "table")]
+    table: Option<Slot>,
 }
 
 impl Entry {
@@ -147,6 +151,9 @@ impl Entry {
     /// before it jumps.
     #[must_use]
     pub fn mailbox(&self) -> [u8; MAILBOX_LEN] {
+        #[cfg(feature = "table")]
+        return mailbox::handing_over(self.silent_resets, self.table);
+        #[cfg(not(feature = "table"))]
         mailbox::handing_over(self.silent_resets)
     }
 
@@ -182,6 +189,8 @@ impl Entry {
         #[cfg(feature = "remap")]
         let banks = image.banks();
         let (purpose, _, vectors, evidence) = image.into_parts();
+        #[cfg(feature = "table")]
+        let Some(vectors) = vectors else { return Err(Reason::FlashFailed.into()) };
         if purpose == Purpose::Run && evidence.holds() {
             Ok(Self {
                 vectors,
@@ -189,10 +198,19 @@ impl Entry {
                 silent_resets,
                 #[cfg(feature = "remap")]
                 banks,
+                #[cfg(feature = "table")]
+                table: None,
             })
         } else {
             Err(Reason::FlashFailed.into())
         }
+    }
+
+    /// With the table that its application may use.
+    #[cfg(all(feature = "table", feature = "loader"))]
+    pub(crate) const fn with_table(mut self, table: Option<Slot>) -> Self {
+        self.table = table;
+        self
     }
 }
 
@@ -232,7 +250,7 @@ mod tests {
     use crate::evidence::PAIRS;
 
     fn entry(vectors: Vectors, evidence: Evidence) -> Entry {
-        Entry { vectors: [vectors; 2], evidence, silent_resets: 0, banks: [Slot::A; 2] }
+        Entry { vectors: [vectors; 2], evidence, silent_resets: 0, banks: [Slot::A; 2], table: None }
     }
 
     /// Which bank is mapped is decided by two readings that agree, and by a board that knows how.

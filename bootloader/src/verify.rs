@@ -27,6 +27,13 @@ use trust::{AnchorSet, Kid};
 pub(crate) type Authentic<'a, L> =
     AuthenticatedOf<'a, <L as HasLayout>::Profile, <<L as HasLayout>::Authority as Authenticates>::Proof<'a>>;
 
+/// The vectors of an image, as they were read twice.
+#[cfg(not(feature = "table"))]
+pub(crate) type ReadVectors = [Vectors; 2];
+/// The vectors of an image, as they were read twice; `None`: it is a table, into which nobody jumps.
+#[cfg(feature = "table")]
+pub(crate) type ReadVectors = Option<[Vectors; 2]>;
+
 /// Room for an envelope.
 pub type EnvelopeBuffer = [u8; ENVELOPE_LEN_MAX];
 
@@ -46,11 +53,13 @@ pub(crate) struct VerifiedImage {
     image: ImageRecord,
     /// The anchor under which it verified.
     issuer: Kid,
-    vectors: [Vectors; 2],
+    vectors: ReadVectors,
     evidence: Evidence,
     /// The slot to map to the addresses of slot A, computed twice.
     #[cfg(feature = "remap")]
     banks: [Slot; 2],
+    #[cfg(feature = "table")]
+    slot: Slot,
 }
 
 impl VerifiedImage {
@@ -64,8 +73,15 @@ impl VerifiedImage {
         self.issuer
     }
 
+    /// Where it lies, if it is a table that the application may use.
+    #[cfg(feature = "table")]
+    pub(crate) fn table(self) -> Option<Slot> {
+        let is_whole = self.vectors.is_none() && self.purpose == Purpose::Run && self.evidence.holds();
+        is_whole.then_some(self.slot)
+    }
+
     /// The parts of a token.
-    pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, [Vectors; 2], Evidence) {
+    pub(crate) fn into_parts(self) -> (Purpose, ImageRecord, ReadVectors, Evidence) {
         (self.purpose, self.image, self.vectors, self.evidence)
     }
 }
@@ -135,10 +151,18 @@ impl Verifier<'_> {
         walk(authenticated.manifest(), purpose, expected.size, &mut platform)?;
         let examined = examined.as_ref().ok_or(Refusal::of(Reason::ImageDigestMismatch))?;
 
+        #[cfg(not(feature = "table"))]
         let vectors =
             [check_vectors(flash, slot, expected.size)?, check_vectors(flash, slot, expected.size)?];
+        #[cfg(feature = "table")]
+        let vectors = match flash.layout().is_data() {
+            false => {
+                Some([check_vectors(flash, slot, expected.size)?, check_vectors(flash, slot, expected.size)?])
+            }
+            true => None,
+        };
         // T14: a second recovery says what the journal records, and how low a number may be.
-        let journal: Journal = Journal::recover(flash, 1);
+        let journal = Journal::recover_again(flash);
         let state = journal.state();
         let recorded = if purpose == Purpose::Run { state.active } else { state.spare };
         let recorded = recorded.map_or([0; 32], |image| image.manifest_digest);
@@ -165,6 +189,8 @@ impl Verifier<'_> {
                 flash.layout().bank(slot),
                 black_box(flash.layout()).bank(purpose.slot(flash.layout(), state)),
             ],
+            #[cfg(feature = "table")]
+            slot,
         })
     }
 
@@ -317,4 +343,41 @@ pub(crate) fn head_is<F: NorFlash, L: HasLayout>(
         offset = offset.saturating_add(const { offset_of(UNIT) });
     }
     true
+}
+
+#[cfg(all(test, feature = "table"))]
+mod tests {
+    use super::*;
+    use crate::evidence::PAIRS;
+
+    /// T14: where a table lies is said of one that verified to be used, and of nothing else.
+    #[test]
+    fn t14_a_table_without_whole_evidence_lies_nowhere() {
+        let same = [7; 32];
+        let pairs = [(&same, &same); PAIRS as usize];
+        let vectors = Vectors::check(
+            Region { start: 0x1000, len: 64 },
+            Region { start: 0x2000, len: 64 },
+            &[0x40, 0x20, 0, 0, 0x09, 0x10, 0, 0],
+        )
+        .unwrap();
+        let whole = pairs.len();
+        for (purpose, vectors, compared, found) in [
+            (Purpose::Run, None, whole, Some(Slot::B)),
+            (Purpose::Run, None, whole - 1, None),
+            (Purpose::Try, None, whole, None),
+            (Purpose::Run, Some([vectors; 2]), whole, None),
+        ] {
+            let image = VerifiedImage {
+                purpose,
+                image: ImageRecord { manifest_digest: same, sequence: 1, size: 1 },
+                issuer: Kid([0; 8]),
+                vectors,
+                evidence: Evidence::collect(&pairs[..compared]),
+                banks: [Slot::A; 2],
+                slot: Slot::B,
+            };
+            assert_eq!(image.table(), found);
+        }
+    }
 }

@@ -11,7 +11,9 @@
 //! - A set-component-index inside try-each or run-sequence ends with that sequence.
 //! - Commands run in order even where strict-order = false would permit otherwise.
 
+mod components;
 mod frame;
+mod held;
 mod platform;
 
 use trust::cbor::{Span, Uint};
@@ -24,8 +26,8 @@ use crate::manifest::{Components, ManifestOf, Section};
 use crate::parameter::{Parameter, ParametersOf};
 use crate::profile::{Issued, Loader, Profile};
 use crate::source::Source;
-use crate::structure::{Alternative, IndexForm, alternatives, commands, parameter_map, read_component_index};
-use frame::{Call, Caller, Frame, IndexRule, Selection};
+use crate::structure::{Alternative, alternatives, commands, parameter_map};
+use frame::{Call, Caller, Frame, IndexRule};
 pub(crate) use platform::Contents;
 pub use platform::{Fetch, Platform, PlatformError, Step};
 
@@ -127,36 +129,10 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         frame.and_then(Option::as_ref).map_or(0, Frame::component)
     }
 
-    pub(crate) fn contents(&self) -> Contents<'a> {
-        self.contents
-    }
-
-    pub(crate) fn set_contents(&mut self, contents: Contents<'a>) {
-        self.contents = contents;
-    }
-
-    /// Whether the one image that there is lies in this component.
-    pub(crate) fn holds_image(&self, component: u32) -> bool {
-        matches!(self.contents, Contents::Image { component: own, .. } if own == component)
-    }
-
-    /// Whether [`Processor::image_matched`] is true of the one image that there is.
-    pub(crate) fn contents_matched(&self) -> bool {
-        matches!(self.contents, Contents::Image { component, .. } if self.image_matched(component))
-    }
-
     /// Ends the run; the error stays.
     pub(crate) fn abort(&mut self, error: Error) -> Error {
         self.stage = Stage::Failed(error);
         error
-    }
-
-    /// True when image-match has held for the component in this run, and since then neither its digest nor its size
-    /// was set, nor the component fetched. A loader asks before it boots, since a manifest need not have the
-    /// condition.
-    #[must_use]
-    pub fn image_matched(&self, component: u32) -> bool {
-        index(component).and_then(|index| self.images_held.get(index)).is_some_and(|held| *held)
     }
 
     /// Runs until a step is to be served; the next call continues after that step. After [`Step::Done`] it returns
@@ -354,51 +330,6 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         Some(None)
     }
 
-    /// Section 8.4.9: a condition whose parameter has not been set fails.
-    fn holds(
-        &mut self,
-        condition: Condition,
-        issued: Issued,
-        platform: &mut P::Platform<'_>,
-    ) -> Option<bool> {
-        let Issued { component, position, .. } = issued;
-        let parameters = *self.parameters(component)?;
-        let other = P::other_condition(self, issued, platform)?;
-        let held = match condition {
-            _ if other.is_some() => other == Some(true),
-            Condition::Vendor => {
-                parameters.vendor_id.is_some_and(|id| platform.vendor_matches(component, id))
-            }
-            Condition::Class => parameters.class_id.is_some_and(|id| platform.class_matches(component, id)),
-            Condition::Device => {
-                parameters.device_id.is_some_and(|id| platform.device_matches(component, id))
-            }
-            Condition::ComponentSlot => parameters
-                .component_slot
-                .is_some_and(|slot| platform.component_slot(component) == Some(slot.get())),
-            Condition::ImageMatch => match (parameters.image_digest, parameters.image_size.map(Uint::get)) {
-                (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => {
-                    match platform.image_matches(component, &digest, size) {
-                        Ok(matches) => matches,
-                        Err(PlatformError(reason)) => {
-                            self.refuse(ErrorKind::Platform(reason), position)?;
-                            false
-                        }
-                    }
-                }
-                _ => false,
-            },
-            Condition::Abort | Condition::Unknown => false,
-        };
-        match condition {
-            Condition::Vendor => self.identity_held |= u16::from(held_bit(component, held)),
-            Condition::Class => self.identity_held |= u16::from(held_bit(component, held)).wrapping_shl(8),
-            Condition::ImageMatch => self.set_image_held(component, held),
-            _ => {}
-        }
-        Some(held)
-    }
-
     pub(crate) fn override_parameters(&mut self, source: &mut Source<'a>, component: u32) {
         let mut entries = parameter_map(source);
         loop {
@@ -438,24 +369,6 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
             Parameter::Image => self.set_image_held(component, false),
             Parameter::VendorId(_) | Parameter::ClassId(_) | Parameter::OtherVendor | Parameter::Other => {}
         }
-    }
-
-    fn read_selection(&mut self, source: &mut Source<'a>) -> Option<Selection> {
-        let count = self.components.len();
-        let mut selection = Selection::EMPTY;
-        let form = read_component_index(source, &mut |wanted| {
-            let wanted = usize::try_from(wanted).ok().filter(|wanted| *wanted < count);
-            wanted.and_then(|wanted| selection.add(wanted))
-        });
-        self.check(source)?;
-        if form == IndexForm::All {
-            // There is room for each, and none is there yet.
-            for every in 0..count {
-                selection.add(every);
-            }
-        }
-        selection.set_form(form);
-        Some(selection)
     }
 
     /// A condition did not hold. A soft failure continues with the next alternative, or after the run-sequence. Any
@@ -537,39 +450,6 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
         Some(())
     }
 
-    #[inline(never)]
-    pub(crate) fn parameters(&mut self, component: u32) -> Option<&mut ParametersOf<'a, P>> {
-        let index = index(component).filter(|&index| index < MAX_COMPONENTS);
-        if index.is_none() {
-            self.refuse(ErrorKind::ComponentIndex, self.shared.base)?;
-        }
-        Some(self.parameters.get_mut(index?)?.get_or_insert_default())
-    }
-
-    /// The component that the parameter source-component names.
-    pub(crate) fn source_of(&mut self, named: Option<u64>, position: u32) -> Option<u32> {
-        let Some(named) = named else {
-            self.refuse(ErrorKind::ParameterMissing, position)?;
-            return None;
-        };
-        let known = self.component_at(named);
-        if known.is_none() {
-            self.refuse(ErrorKind::ComponentIndex, position)?;
-        }
-        known
-    }
-
-    /// The component with this index.
-    pub(crate) fn component_at(&self, index: u64) -> Option<u32> {
-        let known = usize::try_from(index).is_ok_and(|index| index < self.components.len());
-        u32::try_from(index).ok().filter(|_| known)
-    }
-
-    /// The parameters of a component, if any is set.
-    pub(crate) fn parameters_at(&self, component: u32) -> Option<ParametersOf<'a, P>> {
-        *self.parameters.get(index(component)?)?
-    }
-
     /// The bytes of the sequence that runs: the shared sequence, or the section.
     pub(crate) fn running(&self) -> Span<'a> {
         match self.stage {
@@ -581,24 +461,6 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.stage, Stage::Shared)
     }
-
-    /// The rest of the sequence is for this component, after a command that selected it (suit-update-management
-    /// section 5.7).
-    pub(crate) fn select_one(&mut self, component: u32) -> Option<()> {
-        self.top()?.select(Selection::one(component));
-        Some(())
-    }
-
-    pub(crate) fn set_image_held(&mut self, component: u32, held: bool) {
-        if let Some(slot) = index(component).and_then(|index| self.images_held.get_mut(index)) {
-            *slot = held;
-        }
-    }
-}
-
-/// The bit of a component, of which there are at most [`MAX_COMPONENTS`], if it held.
-fn held_bit(component: u32, held: bool) -> u8 {
-    u8::from(held).wrapping_shl(component)
 }
 
 fn index(component: u32) -> Option<usize> {

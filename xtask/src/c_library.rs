@@ -68,7 +68,8 @@ mod tests {
         let words = ["xtask".as_ref(), "c-library".as_ref(), folder.as_os_str()];
         let arguments = crate::Arguments::try_parse_from(words)?;
         crate::perform(&Workspace::locate()?, &arguments.command)?;
-        let mut files = vec!["include/anchorage_app.h".to_owned(), "README.md".to_owned()];
+        let mut files =
+            ["include/anchorage_app.h", "include/anchorage_table.h", "README.md"].map(str::to_owned).to_vec();
         files.extend(DEVICE_TARGETS.map(|target| format!("lib/{target}/libanchorage_app.a")));
         for file in files {
             ensure!(folder.join(&file).is_file(), "no {file}");

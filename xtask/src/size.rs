@@ -81,7 +81,11 @@ fn other_machines(workspace: &Workspace) -> Result<Vec<Other>> {
         Other::measure(&Programs::new(workspace.target())?.on(machine).loader()?, name, core, target)
     });
     let Machine { core, target, .. } = AN386;
-    let variants = [(Loader::Hybrid, "an386, hybrid"), (Loader::Symmetric, "an386, symmetric")];
+    let variants = [
+        (Loader::Hybrid, "an386, hybrid"),
+        (Loader::Symmetric, "an386, symmetric"),
+        (Loader::Tabled, "an386, symmetric, with a table"),
+    ];
     let variants = variants.map(|(loader, name)| {
         Other::measure(&Programs::new(workspace.target())?.with(loader).loader()?, name, core, target)
     });

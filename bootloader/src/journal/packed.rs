@@ -29,6 +29,9 @@ const ACTIVE_IMAGE: Range<usize> = 44..88;
 /// Of the image in slot A: manifest digest, sequence number.
 pub(crate) const ACTIVE_DIGEST: Range<usize> = 44..76;
 pub(crate) const ACTIVE_SEQUENCE: Range<usize> = 76..84;
+/// Its bytes.
+#[cfg(feature = "table")]
+pub(crate) const ACTIVE_SIZE: Range<usize> = 84..88;
 const SPARE_IMAGE: Range<usize> = 88..132;
 /// Of the image in slot B: manifest digest, size.
 pub(crate) const SPARE_DIGEST: Range<usize> = 88..120;

@@ -1,5 +1,7 @@
 //! The checks of a description, all of them `const`: what does not fit its part does not compile (docs/flash-layout.md).
 
+#[cfg(feature = "table")]
+use super::TableRegions;
 use super::{
     HEAD_LEN, Half, JOURNAL_LONE_PART_RECORDS, JOURNAL_PART_RECORDS, JOURNAL_RECORD_LEN, Layout, Region,
     Regions, STORED_HALF_LEN,
@@ -148,6 +150,33 @@ impl Layout {
         }
     }
 
+    /// The layout of a table beside this firmware; with a part, as [`Layout::on`]. Both share the stored objects.
+    ///
+    /// # Errors
+    /// [`LayoutError`] names the first fault.
+    #[cfg(feature = "table")]
+    pub const fn for_table(self, part: Option<&Part<'_>>, table: TableRegions) -> Result<Self, LayoutError> {
+        let TableRegions { journal, progress, slot_a, slot_b } = table;
+        let r = self.regions;
+        let laid = Self::of(Strategy::Data, part, Regions { journal, progress, slot_a, slot_b, ..r });
+        if laid.is_ok() {
+            let (own, others) =
+                ([journal, progress, slot_a, slot_b], [r.journal, r.progress, r.slot_a, r.slot_b]);
+            let mut rest: &[Region] = &own;
+            while let [region, after @ ..] = rest {
+                let mut theirs: &[Region] = &others;
+                while let [other, behind @ ..] = theirs {
+                    if region.overlaps(*other) {
+                        return Err(LayoutError::Overlap);
+                    }
+                    theirs = behind;
+                }
+                rest = after;
+            }
+        }
+        laid
+    }
+
     const fn even(regions: Regions, strategy: Strategy) -> Result<Self, LayoutError> {
         let r = &regions;
         let page = match page_of(r) {
@@ -156,7 +185,13 @@ impl Layout {
         };
         // Every region is whole pages; on a part whose sectors are uneven `on` compares with those.
         let [o, j, s, a, b] = [r.stored, r.journal, r.progress, r.slot_a, r.slot_b];
-        if !whole(o, page) || !whole(j, page) || !whole(s, page) || !whole(a, page) || !whole(b, page) {
+        let has_marks = s.len != 0 || !is_data(strategy);
+        if !whole(o, page)
+            || !whole(j, page)
+            || has_marks && !whole(s, page)
+            || !whole(a, page)
+            || !whole(b, page)
+        {
             return Err(LayoutError::Unaligned);
         }
         let third = part(j, 3, 0);
@@ -302,6 +337,17 @@ const fn are_exchanged(base: u32, a: Region, b: Region, bank: u32) -> bool {
     let (end, distance) = (offset.saturating_add(low.len), low.start.abs_diff(high.start));
     // The lengths are equal.
     end <= bank && distance == bank
+}
+
+/// Whether the slots hold a table.
+const fn is_data(strategy: Strategy) -> bool {
+    #[cfg(feature = "table")]
+    return matches!(strategy, Strategy::Data);
+    #[cfg(not(feature = "table"))]
+    {
+        _ = strategy;
+        false
+    }
 }
 
 /// Three parts, or two if a third is too small.

@@ -72,6 +72,8 @@ impl Layout {
             1 => Strategy::InPlace,
             #[cfg(feature = "remap")]
             2 => Strategy::BankSwitch { bank: regions.slot_a.start.abs_diff(regions.slot_b.start) },
+            #[cfg(feature = "table")]
+            3 => Strategy::Data,
             // This library was built without it: it would write a journal that the loader does not know.
             _ => return None,
         };

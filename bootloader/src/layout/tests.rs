@@ -90,7 +90,7 @@ fn slots_that_a_bank_switch_does_not_exchange_are_refused() {
 #[test]
 fn numbers_of_an_unknown_strategy_are_no_layout() {
     let mut numbers = Layout::new(GOOD).unwrap().numbers();
-    numbers[2] |= 3 << 8;
+    numbers[2] |= 4 << 8;
     numbers[LAYOUT_NUMBERS - 1] = seal(&numbers);
     assert_eq!(Layout::from_numbers(&numbers), None);
 }

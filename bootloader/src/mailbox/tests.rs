@@ -40,7 +40,7 @@ fn the_mailbox_is_frozen() {
     ];
     for (count, bytes) in counts {
         let expected = mailbox(&[(16, &bytes)]);
-        assert_eq!(counting(count, 0), expected);
+        assert_eq!(counting(count, 0, 0), expected);
         assert_eq!(read(expected, Software).silent_resets, count);
         assert_eq!(read(mailbox(&[(16, &bytes), (28, b"LIVE")]), Software).silent_resets, 0);
     }
@@ -77,7 +77,7 @@ fn boot15_a_mailbox_with_another_magic_or_request_is_none() {
 
 #[test]
 fn boot26_a_count_with_any_bit_flipped_is_none() {
-    let bytes = counting(3, 0);
+    let bytes = counting(3, 0, 0);
     for bit in REQUEST_LEN * 8..ALIVE_OFFSET * 8 {
         let mut flipped = bytes;
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -87,8 +87,8 @@ fn boot26_a_count_with_any_bit_flipped_is_none() {
         *crc = checksum(&[content]).to_be_bytes();
         let expected = match bit / 8 {
             20 => 3 ^ (1 << (bit % 8)),
-            // Another number of retries.
-            21 => 3,
+            // Another number of retries, or another table.
+            21 | 22 => 3,
             _ => 0,
         };
         let changed = bit < (ALIVE_OFFSET - 4) * 8;
@@ -108,17 +108,17 @@ fn boot26_each_hand_over_counts_until_the_application_says_that_it_is_alive() {
         assert_eq!((wake.is_silent(), wake.listen_ms()), (silent >= 3, if silent >= 3 { 700 } else { 0 }));
         // A loader that is reset itself changes nothing.
         assert_eq!(read(wake.mailbox(), Watchdog), wake);
-        found = handing_over(wake.silent_resets);
+        found = handing_over(wake.silent_resets, None);
     }
     assert_eq!(read(found, Watchdog).silent_resets, u8::MAX, "it does not begin anew");
     found[ALIVE_OFFSET..].copy_from_slice(&ALIVE);
     assert_eq!(read(found, Watchdog).silent_resets, 0);
-    assert_eq!(read(handing_over(0), Watchdog).silent_resets, 1, "the next one has to say it itself");
+    assert_eq!(read(handing_over(0, None), Watchdog).silent_resets, 1, "the next one has to say it itself");
 }
 
 #[test]
 fn boot26_an_application_that_asks_for_the_loader_is_alive() {
-    let mut found = handing_over(7);
+    let mut found = handing_over(7, None);
     found[..REQUEST_LEN].copy_from_slice(&request(true).encode());
     let wake = read(found, Software);
     assert_eq!((wake.request, wake.silent_resets), (Some(request(true)), 0));
@@ -128,7 +128,7 @@ fn boot26_an_application_that_asks_for_the_loader_is_alive() {
 
 #[test]
 fn boot26_power_clears_the_count_unless_the_board_says_otherwise() {
-    let found = handing_over(4);
+    let found = handing_over(4, None);
     for cause in [Pin, Software, Watchdog, BrownOut, Unknown] {
         assert_eq!(read(found, cause).silent_resets, 5, "{cause:?}");
     }
@@ -146,26 +146,26 @@ fn the_window_at_power_up_is_for_power_only() {
     assert_eq!(listen_ms([0; MAILBOX_LEN], Power), 50);
     // A board that cannot tell: RAM without a count was without power.
     assert_eq!(listen_ms([0xA5; MAILBOX_LEN], Unknown), 50);
-    assert_eq!(listen_ms(handing_over(0), Unknown), 0);
+    assert_eq!(listen_ms(handing_over(0, None), Unknown), 0);
     for cause in [BrownOut, Pin, Software, Watchdog] {
         assert_eq!(listen_ms([0; MAILBOX_LEN], cause), 0, "{cause:?}");
     }
-    assert_eq!(listen_ms(handing_over(9), Power), 50, "power cleared the count");
-    assert_eq!(listen_ms(handing_over(9), Unknown), 700);
+    assert_eq!(listen_ms(handing_over(9, None), Power), 50, "power cleared the count");
+    assert_eq!(listen_ms(handing_over(9, None), Unknown), 700);
     assert_eq!(Listening::DEFAULT.at_power_up_ms, 0);
 }
 
 /// A loader that resets itself has an end of it, and a hand-over begins it anew.
 #[test]
 fn retries_are_counted_until_the_power_goes() {
-    let wake = read(handing_over(1), Software);
+    let wake = read(handing_over(1, None), Software);
     assert_eq!((wake.silent_resets, wake.retries), (2, 0));
     let second = read(wake.mailbox_of_retry(), Software);
     assert_eq!((second.silent_resets, second.retries), (2, 1));
     assert_eq!(read(second.mailbox(), Watchdog).retries, 1);
     assert_eq!(read(second.mailbox_of_retry(), Software).retries, 2);
     assert_eq!(read(second.mailbox_of_retry(), Power).retries, 0);
-    assert_eq!(read(handing_over(second.silent_resets), Software).retries, 0);
+    assert_eq!(read(handing_over(second.silent_resets, None), Software).retries, 0);
     let mut torn = second.mailbox_of_retry();
     torn[21] ^= 1;
     assert_eq!((read(torn, Software).silent_resets, read(torn, Software).retries), (0, 0));

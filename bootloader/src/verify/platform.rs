@@ -23,7 +23,7 @@ pub(crate) struct Examined {
     pub(crate) demanded: [u8; 32],
 }
 
-/// The device, with the component `["app"]` lying in one slot, or yet to come there.
+/// The device, with the component `["app"]`, or `["table"]`, lying in one slot, or yet to come there.
 pub(crate) struct SlotPlatform<'p, F, L> {
     flash: &'p mut Flash<F, L>,
     identity: &'p Identity,
@@ -40,6 +40,10 @@ impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
         examined: Option<&'p mut Option<Examined>>,
     ) -> Self {
         Self { flash, identity, slot, examined }
+    }
+
+    fn target(&self) -> Target {
+        if self.flash.layout().is_data() { Target::Table } else { Target::Firmware }
     }
 
     fn hash(&mut self, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
@@ -117,6 +121,6 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        Target::Firmware.has(component_id, L::Profile::DECRYPTS)
+        self.target().has(component_id, L::Profile::DECRYPTS)
     }
 }

@@ -17,6 +17,7 @@ mod revocation;
 mod session;
 mod succession;
 mod swap;
+mod table;
 mod threats;
 mod walk;
 mod wear;

@@ -13,7 +13,7 @@ use bootloader::{Buffers, ListBuffer, Loader, Session, application};
 use flash_model::Nor;
 use suit_manifest::Reason;
 use trust::author::DerivedKey;
-use update_protocol::profile::{Object, StateRecord, did};
+use update_protocol::profile::{Component, Destination, Object, StateRecord, did};
 use update_protocol::uds::Nrc;
 use update_protocol::uds::server::{Answer, Download, Handler as _};
 
@@ -83,6 +83,8 @@ pub struct DeviceOf<P, L = Layout> {
     retry: Option<Wake>,
     /// The start of one that has done so as often as it does, and stays.
     rest: Option<Wake>,
+    /// What the loader left there when it handed over last.
+    mailbox: [u8; MAILBOX_LEN],
     kind: PhantomData<L>,
 }
 
@@ -90,7 +92,9 @@ impl<const WORD: usize, const PAGE: usize, L: Placed> Device<WORD, PAGE, L> {
     /// A device from the factory with `pages` image pages in each slot.
     pub fn new(pages: u32) -> Self {
         let layout = layout(PAGE as u32, pages);
-        Self::over(Nor::new(layout.flash_len()), layout)
+        let placed = L::from(layout);
+        let len = placed.table().map_or(0, Layout::flash_len).max(layout.flash_len());
+        Self::over(Nor::new(len), layout)
     }
 }
 
@@ -98,7 +102,8 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
     /// A device over flash that has a history.
     pub fn over(nor: P, layout: Layout) -> Self {
         let (envelope, list) = (Box::new([0; 4096]), Box::new([0; _]));
-        Self { nor, layout, envelope, list, retry: None, rest: None, kind: PhantomData }
+        let mailbox = [0; MAILBOX_LEN];
+        Self { nor, layout, envelope, list, retry: None, rest: None, mailbox, kind: PhantomData }
     }
 
     /// Another device with a copy of this one's flash.
@@ -150,6 +155,7 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
         (self.retry, self.rest) = (None, None);
         match self.loader().boot(wake, DESCRIPTION) {
             bootloader::Boot::Run(entry) => {
+                self.mailbox = entry.mailbox();
                 let (vectors, bank) = entry.redeem_with_bank().expect("whole evidence");
                 // What the journal calls active is what runs.
                 let slot = self.active_slot();
@@ -193,6 +199,54 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
         application::Device::open(Flash::new(self.nor.clone(), self.layout).expect("geometry"))
     }
 
+    /// The same, whose application runs as this one's does.
+    #[must_use]
+    pub fn twin_at_this_start(&self) -> Self {
+        Self { mailbox: self.mailbox, ..self.twin() }
+    }
+
+    /// What the loader left in the mailbox when it handed over last.
+    pub fn mailbox(&self) -> &[u8; MAILBOX_LEN] {
+        &self.mailbox
+    }
+
+    /// The layout of its table.
+    pub fn table_layout(&self) -> Layout {
+        *L::from(self.layout).table().expect("a device with a table")
+    }
+
+    /// The table as its application opens it.
+    pub fn table(&self) -> application::Table<P> {
+        let flash = Flash::new(self.nor.clone(), self.table_layout()).expect("geometry");
+        application::Table::open(flash, &self.mailbox)
+    }
+
+    /// The state in the journal of its table.
+    pub fn table_state(&self) -> BootState {
+        let flash = Flash::new(self.nor.clone(), self.table_layout()).expect("geometry");
+        application::Device::open(flash).state()
+    }
+
+    /// The table that its application finds, byte by byte.
+    pub fn found_table(&self) -> Option<Vec<u8>> {
+        let found = self.table().found()?;
+        let start = (found.address - self.layout.base()) as usize;
+        Some(self.nor.medium().bytes()[start..start + found.len as usize].to_vec())
+    }
+
+    /// Installs a table to pending.
+    pub fn install_table(&mut self, envelope: &[u8], table: &[u8]) -> Result<(), Failure> {
+        let nor = self.nor.clone();
+        install_patiently_of(Component::Table, &nor, &mut self.program(), envelope, table)
+    }
+
+    /// Installs a table, boots, and confirms it.
+    pub fn update_table(&mut self, envelope: &[u8], table: &[u8]) {
+        self.install_table(envelope, table).expect("install");
+        assert!(matches!(self.boot(), Boot::Run(_)), "the device does not boot");
+        self.table().confirm().expect("confirm");
+    }
+
     /// The state in the journal.
     pub fn state(&self) -> BootState {
         self.application().state()
@@ -206,9 +260,9 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
     }
 
     /// Sends one object of its own.
-    pub fn send(&mut self, object: Object, bytes: &[u8]) -> Result<(), Failure> {
+    pub fn send(&mut self, to: impl Into<Destination>, bytes: &[u8]) -> Result<(), Failure> {
         let nor = self.nor.clone();
-        download(&nor, &mut self.program(), object, bytes)
+        download(&nor, &mut self.program(), to, bytes)
     }
 
     /// Provisions it for a manufacturer.
@@ -257,6 +311,27 @@ pub fn refused_untouched<P: Part, L: Placed>(
     assert_eq!(device.state(), state);
 }
 
+/// The same of a table.
+pub fn refused_table<P: Part, L: Placed>(
+    device: &mut DeviceOf<P, L>,
+    envelope: &[u8],
+    table: &[u8],
+    reason: Reason,
+) {
+    let (state, nor) = (device.table_state(), device.nor.clone());
+    let before = nor.medium().operations();
+    let refused = install_of(Component::Table, &nor, &mut device.program(), envelope, table)
+        .expect_err("it is refused");
+    assert_eq!(refused.reason(), Some(reason));
+    assert_eq!(device.nor.medium().operations(), before, "it writes nothing");
+    assert_eq!(device.table_state(), state);
+}
+
+/// The state record of the table.
+pub fn table_record<P: Part, L: Placed>(session: &Session<'_, P, L>) -> StateRecord {
+    session.table_record().expect("a device with a table")
+}
+
 /// The state record.
 pub fn record<P: Part, L: Placed>(session: &Session<'_, P, L>) -> StateRecord {
     session.state_record()
@@ -275,10 +350,10 @@ pub fn anchor_report<P: Part, L: Placed>(session: &mut Session<'_, P, L>) -> Vec
 pub fn download<P: Part, L: Placed>(
     nor: &P,
     session: &mut Session<'_, P, L>,
-    object: Object,
+    to: impl Into<Destination>,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    let address = object.address().expect("address");
+    let address = to.into().address().expect("address");
     let size = u32::try_from(bytes.len()).expect("size");
     let mut result = session.open_object(Download { address, size });
     let mut offset = 0u32;
@@ -311,13 +386,27 @@ pub fn install<P: Part, L: Placed>(
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
-    download(nor, session, Object::Envelope, envelope)?;
-    let state = record(session);
+    install_of(Component::Firmware, nor, session, envelope, image)
+}
+
+/// Firmware, or a table.
+fn install_of<P: Part, L: Placed>(
+    component: Component,
+    nor: &P,
+    session: &mut Session<'_, P, L>,
+    envelope: &[u8],
+    image: &[u8],
+) -> Result<(), Failure> {
+    download(nor, session, Object::Envelope.of(component), envelope)?;
+    let state = match component {
+        Component::Firmware => record(session),
+        Component::Table => table_record(session),
+    };
     if state.image == update_protocol::profile::ImageState::Pending {
         return Ok(());
     }
     let offset = state.resume_offset;
-    download(nor, session, Object::Image { offset }, &image[offset as usize..])
+    download(nor, session, Object::Image { offset }.of(component), &image[offset as usize..])
 }
 
 /// The same by a host that waits as long as the device wants it to.
@@ -327,9 +416,19 @@ pub fn install_patiently<P: Part, L: Placed>(
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
+    install_patiently_of(Component::Firmware, nor, session, envelope, image)
+}
+
+fn install_patiently_of<P: Part, L: Placed>(
+    component: Component,
+    nor: &P,
+    session: &mut Session<'_, P, L>,
+    envelope: &[u8],
+    image: &[u8],
+) -> Result<(), Failure> {
     let mut hours = 0;
     loop {
-        match install(nor, session, envelope, image) {
+        match install_of(component, nor, session, envelope, image) {
             Err(Failure::Refused(_, Some(Reason::InstallDelayed))) if hours < 1000 => {
                 hours += 1;
                 session.set_now(hours * 3_600_000_000);
@@ -339,10 +438,35 @@ pub fn install_patiently<P: Part, L: Placed>(
     }
 }
 
+/// Begins a download and sends no more than the first bytes of it: then the tester is gone.
+pub fn begin<P: Part, L: Placed>(
+    session: &mut Session<'_, P, L>,
+    to: impl Into<Destination>,
+    bytes: &[u8],
+    sent: usize,
+) -> Result<(), Nrc> {
+    let (address, size) = (to.into().address().expect("address"), bytes.len() as u32);
+    session.open_object(Download { address, size })?;
+    for (block, offset) in bytes[..sent].chunks(707).zip((0..).step_by(707)) {
+        session.write_object(offset, block)?;
+    }
+    session.close_object();
+    Ok(())
+}
+
 /// Runs a routine; what it answered.
 pub fn routine<P: Part, L: Placed>(session: &mut Session<'_, P, L>, identifier: u16) -> Result<u8, Nrc> {
+    component_routine(session, identifier, &[])
+}
+
+/// The same with an option record, which names the component.
+pub fn component_routine<P: Part, L: Placed>(
+    session: &mut Session<'_, P, L>,
+    identifier: u16,
+    option: &[u8],
+) -> Result<u8, Nrc> {
     let mut buffer = [0xEE; 4];
     let mut answer = Answer::new(&mut buffer);
-    session.run_routine(identifier, &[], &mut answer)?;
+    session.run_routine(identifier, option, &mut answer)?;
     Ok(buffer[0])
 }

@@ -1,6 +1,7 @@
 //! Keys, envelopes, images and blocks for device tests, made by the code the tools use.
 
 use sha2::{Digest as _, Sha256};
+use suit_manifest::Target;
 use suit_manifest::author::{
     Encryption, SlotImage, UpdateDescription, authenticate, create, image_uri, sign,
 };
@@ -192,6 +193,11 @@ pub fn description(sequence: u64, image: &[u8]) -> UpdateDescription {
         uri: image_uri(&digest),
         ..UpdateDescription::default()
     }
+}
+
+/// The description of a release of a table.
+pub fn table_description(sequence: u64, table: &[u8]) -> UpdateDescription {
+    UpdateDescription { target: Target::Table, ..description(sequence, table) }
 }
 
 /// The description with its image encrypted for these keys, and the ciphertext.

@@ -50,6 +50,34 @@ impl<A: Authenticates> HasLayout for Decrypts<A> {
     }
 }
 
+/// The layout of a device with a table beside its firmware, which decrypts, believes `A`, and reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Tabled<A> {
+    firmware: Layout,
+    table: Layout,
+    believes: PhantomData<A>,
+}
+
+impl<A> From<Layout> for Tabled<A> {
+    fn from(firmware: Layout) -> Self {
+        Self { firmware, table: table_beside(&firmware), believes: PhantomData }
+    }
+}
+
+impl<A: Authenticates> HasLayout for Tabled<A> {
+    type Profile = Decrypting;
+    type Authority = A;
+    type Reports = Authenticated;
+
+    fn layout(&self) -> &Layout {
+        &self.firmware
+    }
+
+    fn table(&self) -> Option<&Layout> {
+        Some(&self.table)
+    }
+}
+
 /// A flash driver over the model.
 pub trait Part: NorFlash + Clone {
     /// The driver of a medium of its own.
@@ -157,6 +185,26 @@ impl<const WORD: usize, const PAGE: usize> Part for Faulting<WORD, PAGE> {
 /// A small layout: slots of `pages` image pages.
 pub fn layout(page: u32, pages: u32) -> Layout {
     Layout::new(regions(page, pages)).expect("layout")
+}
+
+/// A table behind this firmware, in slots as long as its own.
+pub fn table_beside(firmware: &Layout) -> Layout {
+    let page = firmware.page();
+    let mut at = firmware.flash_len();
+    let mut region = |bytes: u32| {
+        let len = bytes.next_multiple_of(page);
+        at += len;
+        Region { start: at - len, len }
+    };
+    let part = u32::try_from(JOURNAL_PART_RECORDS * JOURNAL_RECORD_LEN).expect("a part");
+    let slot = firmware.regions().slot_a.len;
+    let regions = layout::TableRegions {
+        journal: region(3 * part.next_multiple_of(page)),
+        progress: region(page),
+        slot_a: region(slot),
+        slot_b: region(slot),
+    };
+    firmware.for_table(None, regions).expect("layout of a table")
 }
 
 /// The same with two parts of a journal.

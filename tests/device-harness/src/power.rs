@@ -141,7 +141,7 @@ fn cut_at<const WORD: usize, const PAGE: usize, L: Placed>(
 
     let mut random = Random(operation);
     let mut twice = Vec::new();
-    if ends_record(layout, last, WORD) {
+    if ends_record::<L>(layout, last, WORD) {
         // The reading changes: the next cut follows at once, in a step of a swap, or anywhere.
         for first in [Cut::Fades(operation), Cut::Settles(operation)] {
             twice.extend([4, 24, 200].map(|range| (first, random.number() % range)));
@@ -165,13 +165,16 @@ fn cut_at<const WORD: usize, const PAGE: usize, L: Placed>(
 }
 
 /// Whether the word at this offset is the last one of a record in the journal.
-fn ends_record(layout: Layout, offset: usize, word: usize) -> bool {
-    (0..layout.journal_parts()).any(|part| {
-        let region = layout.region(Area::Journal(part));
-        let start = region.start as usize;
-        (start..start + region.len as usize).contains(&offset)
-            && (offset + word - start).is_multiple_of(RECORD_LEN)
-    })
+fn ends_record<L: Placed>(layout: Layout, offset: usize, word: usize) -> bool {
+    let ends = |layout: &Layout| {
+        (0..layout.journal_parts()).any(|part| {
+            let region = layout.region(Area::Journal(part));
+            let start = region.start as usize;
+            (start..start + region.len as usize).contains(&offset)
+                && (offset + word - start).is_multiple_of(RECORD_LEN)
+        })
+    };
+    ends(&layout) || L::from(layout).table().is_some_and(ends)
 }
 
 /// From what a cut left to the end of the scenario.
@@ -246,9 +249,10 @@ fn runs_a_release<const WORD: usize, const PAGE: usize, L: Placed>(
     assert!(device.running(image.len()) == image, "{at}: the image is torn");
 }
 
-/// A device that is not on trial does not write when it boots.
+/// A device with nothing on trial does not write when it boots.
 fn quiet<const WORD: usize, const PAGE: usize, L: Placed>(device: &mut Device<WORD, PAGE, L>, at: &str) {
-    if device.state().status != Status::Idle {
+    let has_table = L::from(device.layout).table().is_some();
+    if device.state().status != Status::Idle || has_table && device.table_state().status != Status::Idle {
         return;
     }
     let (state, before) = (device.state(), device.nor.medium().operations());

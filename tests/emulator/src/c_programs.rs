@@ -20,7 +20,7 @@ const FLASH_WORD: u32 = 8;
 /// The package of the library, its archive and its header.
 const LIBRARY: &str = "anchorage-app";
 const ARCHIVE: &str = "libanchorage_app.a";
-const HEADER: &str = "anchorage_app.h";
+const HEADERS: [&str; 2] = ["anchorage_app.h", "anchorage_table.h"];
 
 /// A core that the library is built for: the target of rustc, and GCC's options for the same calls and instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,13 +98,13 @@ impl Programs {
     ///
     /// `remap`: it serves layouts without a swap too. An earlier export there is replaced; a folder that has other content is refused.
     pub fn export_c_library(&self, folder: &Path, cores: &[Core], remap: bool) -> Result<()> {
-        let header = folder.join("include").join(HEADER);
+        let includes = HEADERS.map(|header| folder.join("include").join(header));
         let is_free = match std::fs::read_dir(folder) {
             Ok(mut entries) => entries.next().is_none(),
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         };
         ensure!(
-            is_free || header.is_file(),
+            is_free || includes[0].is_file(),
             "{} is neither an empty folder nor an earlier export; choose another one",
             folder.display()
         );
@@ -112,7 +112,9 @@ impl Programs {
         for (core, archive) in archives.collect::<Result<Vec<_>>>()? {
             place(&archive, &folder.join("lib").join(core.target).join(ARCHIVE))?;
         }
-        place(&programs::root().join(LIBRARY).join("include").join(HEADER), &header)?;
+        for (header, to) in HEADERS.iter().zip(&includes) {
+            place(&programs::root().join(LIBRARY).join("include").join(header), to)?;
+        }
         std::fs::write(folder.join("README.md"), readme(cores))
             .with_context(|| format!("cannot write {}", folder.display()))
     }
@@ -124,7 +126,7 @@ fn readme(cores: &[Core]) -> String {
         "# anchorage-app
 
 The application's side of the Anchorage loader, for applications in C (C11, C++17). The functions and their contracts are in
-`include/anchorage_app.h`. The numbers of a board are in `anchorage_layout.h`, made from the layout of its loader (docs/applications.md).
+`include/anchorage_app.h`, those for a table in `include/anchorage_table.h` (a library exported with `--remap`). The numbers of a board are in `anchorage_layout.h`, made from the layout of its loader (docs/applications.md).
 
 The library has no heap, no static data and no panic. It needs `memcpy`, `memmove`, `memset`, `memcmp` and their names of Arm's
 run-time ABI (`__aeabi_memcpy`, ...), which every C library for Arm has. Link with `--gc-sections`: functions that are not
@@ -177,7 +179,8 @@ impl Programs {
         self.export_c_library(&library, &[*core], false)?;
         let generated = self.target_dir.join("boards/c-app");
         std::fs::create_dir_all(&generated)?;
-        let board = Board { layout: &AN386_LAYOUT, word: FLASH_WORD, mailbox: AN386.mailbox_start() };
+        let board =
+            Board { layout: &AN386_LAYOUT, table: None, word: FLASH_WORD, mailbox: AN386.mailbox_start() };
         let program = generated.join(format!("app-{version}-{confirms}.elf"));
         let _lock = self.lock()?;
         std::fs::write(generated.join("anchorage_layout.h"), board.layout_h())?;

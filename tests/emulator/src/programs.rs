@@ -79,11 +79,13 @@ pub enum Loader {
     Hybrid,
     /// Releases are authenticated with a key of the device, and images may come encrypted: nothing of it is public.
     Symmetric,
+    /// The same with a table beside the firmware.
+    Tabled,
 }
 
 impl Loader {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Asymmetric, Self::Hybrid, Self::Symmetric];
+    pub const ALL: [Self; 4] = [Self::Asymmetric, Self::Hybrid, Self::Symmetric, Self::Tabled];
 
     /// Its name.
     #[must_use]
@@ -92,6 +94,7 @@ impl Loader {
             Self::Asymmetric => "asymmetric",
             Self::Hybrid => "hybrid",
             Self::Symmetric => "symmetric",
+            Self::Tabled => "tabled",
         }
     }
 
@@ -102,6 +105,7 @@ impl Loader {
             Self::Asymmetric => "provisioned-anchor",
             Self::Hybrid => "provisioned-anchor,decrypting",
             Self::Symmetric => "provisioned-anchor,decrypting,own-key",
+            Self::Tabled => "provisioned-anchor,decrypting,own-key,table",
         }
     }
 }
@@ -148,7 +152,9 @@ impl Programs {
     pub fn loader(&self) -> Result<PathBuf> {
         let name = match self.loader {
             Loader::Asymmetric => "loader.elf".to_owned(),
-            Loader::Hybrid | Loader::Symmetric => format!("loader-{}.elf", self.loader.name()),
+            Loader::Hybrid | Loader::Symmetric | Loader::Tabled => {
+                format!("loader-{}.elf", self.loader.name())
+            }
         };
         self.build("qemu-mps2", &name, self.loader.features(), &[])
     }
@@ -178,7 +184,9 @@ impl Programs {
             variables.push(("APP_SLOT", slot.to_string()));
             name = format!("{name}-slot-{slot}");
         }
-        self.build("qemu-mps2-app", &format!("{name}.elf"), "", &variables)
+        // It confirms the table as well.
+        let (features, prefix) = if self.loader == Loader::Tabled { ("table", "tabled-") } else { ("", "") };
+        self.build("qemu-mps2-app", &format!("{prefix}{name}.elf"), features, &variables)
     }
 
     /// Every variant of a program has the same path in the target directory: one at a time.

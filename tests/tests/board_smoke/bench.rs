@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use device_harness::factory::{
     Factory, authenticated, authentication_key, description, device_key, encrypted, provisioning_block_with,
+    table_description,
 };
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
@@ -20,7 +21,9 @@ use tokio::runtime::Runtime;
 use trust::Anchor;
 use trust::author::DerivedKey;
 use trust::encryption::ContentAlgorithm;
-use update_protocol::profile::{self, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did, rid};
+use update_protocol::profile::{
+    self, Component, DEFAULT_NODE_ADDRESS, ImageState, Mode, Object, StateRecord, did, rid,
+};
 use update_protocol::uds::Session;
 
 /// What the provisioning block says.
@@ -317,6 +320,34 @@ impl Bench {
         let state = self.on(async |tester| Ok(tester.read_state().await?))?;
         ensure!(state.reason == reason.code(), "not {reason:?}: {state:?}");
         Ok(())
+    }
+
+    /// A table for the device, whose loader decrypts it.
+    pub(super) fn table(&self, sequence: u64, table: &[u8]) -> Result<Release> {
+        let (update, image) =
+            encrypted(&table_description(sequence, table), table, ContentAlgorithm::A128Gcm, &self.keys);
+        let own = self.own.as_ref().context("a device without a key")?;
+        Ok(Release { envelope: authenticated(&update, own), image, second: None })
+    }
+
+    /// Sends a table up to the verdict, or so many bytes of it; says from where on the device wanted it.
+    pub(super) fn send_table(&mut self, table: &Release, len: Option<usize>) -> Result<usize> {
+        self.on(async |tester| {
+            tester.session(Session::Programming).await?;
+            let to = Object::Envelope.of(Component::Table);
+            tester.download(to, &table.envelope, |_| Flow::Continue).await?;
+            let offset = tester.read_state_of(Component::Table).await?.resume_offset;
+            let until = |taken| if len.is_none_or(|len| taken < len) { Flow::Continue } else { Flow::Stop };
+            let to = Object::Image { offset }.of(Component::Table);
+            let ended = tester.download(to, &table.image, until).await?;
+            ensure!((ended == Ended::Stopped) == len.is_some(), "it ended otherwise");
+            Ok(usize::try_from(offset)?)
+        })
+    }
+
+    /// The state of the table.
+    pub(super) fn table_state(&mut self) -> Result<StateRecord> {
+        self.on(async |tester| Ok(tester.read_state_of(Component::Table).await?))
     }
 
     /// What the loader reports of its last attempt, under the key of the device.

@@ -119,6 +119,56 @@ fn boot90_a_device_reports_from_the_cortex_m4() -> Result<()> {
     Ok(())
 }
 
+/// A table comes, is cut, goes on, is tried and confirmed, goes back where the application does not want it; and the firmware
+/// beside it lives as it would without.
+#[test]
+fn boot91_a_table_lives_on_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).with(Loader::Tabled), folder.path())?;
+    bench.believes_itself();
+    bench.provision()?;
+    let first = bench.release(1, Behaviour::Confirms)?;
+    bench.install(&first)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    ensure!(bench.table_state()?.image == ImageState::None, "a table out of nothing");
+
+    let table = bench.table(7, &[0x42; 10_000])?;
+    bench.send_table(&table, Some(9000))?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    ensure!(bench.send_table(&table, None)? == 8192, "the transfer began anew");
+    bench.expect_stack_reserve()?;
+    let reset = |bench: &mut Bench| {
+        bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+        bench.expect_confirmed("1.0.0", 1)?;
+        bench.table_state()
+    };
+    let confirmed = reset(&mut bench)?;
+    let numbers = (confirmed.image, confirmed.active_sequence, confirmed.sequence_floor);
+    ensure!(numbers == (ImageState::Confirmed, 7, 7), "{confirmed:?}");
+
+    let unwanted = bench.table(8, b"reject this, and be seen to go back")?;
+    bench.send_table(&unwanted, None)?;
+    let trial = reset(&mut bench)?;
+    ensure!((trial.image, trial.sequence_floor) == (ImageState::Trial, 7), "{trial:?}");
+    let reverted = reset(&mut bench)?;
+    let numbers = (reverted.image, reverted.active_sequence, reverted.reason);
+    ensure!(numbers == (ImageState::Confirmed, 7, Reason::TrialNotConfirmed.code()), "{reverted:?}");
+
+    let older = bench.table(6, &[0x41; 100])?;
+    ensure!(bench.send_table(&older, None).is_err(), "an older table was taken");
+    let refused = bench.table_state()?;
+    ensure!(refused.reason == Reason::SequenceRollback.code(), "{refused:?}");
+    bench.on(async |tester| Ok(tester.hard_reset().await?))?;
+    bench.expect_confirmed("1.0.0", 1)?;
+
+    survive(&mut bench, 1, Bench::release)?;
+    let kept = bench.table_state()?;
+    ensure!((kept.image, kept.active_sequence) == (ImageState::Confirmed, 7), "{kept:?}");
+    Ok(())
+}
+
 fn live_with(loader: Loader, prepare: fn(&mut Bench)) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let mut bench = board_of(programs()?.on(AN386).with(loader), folder.path())?;

@@ -1,6 +1,9 @@
 /* An application in C on a bench: it does what it is asked for on its standard input, and its flash is at the other end of
  * its standard output (main.rs). Numbers are 32 bits, in the order of this machine. */
 #include "anchorage_app.h"
+#ifdef WITH_TABLE
+#include "anchorage_table.h"
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +126,92 @@ static void misuse(const struct anchorage_layout *layout)
     done((anchorage_result)count, results, count * (uint32_t)sizeof results[0]);
 }
 
+#ifdef WITH_TABLE
+static struct anchorage_table table;
+
+/* The commands for a table; 0: it is none of them. */
+static int table_command(int command)
+{
+    struct anchorage_layout layout;
+    struct anchorage_table_found found;
+    uint8_t record[ANCHORAGE_STATE_RECORD_LENGTH];
+    uint32_t range[2];
+    static uint8_t bytes[65536];
+    anchorage_result result;
+
+    memset(&found, 0xEE, sizeof found);
+    memset(record, 0xEE, sizeof record);
+    memset(bytes, 0xEE, sizeof bytes);
+    switch (command) {
+    case 'O':
+        take(&layout, sizeof layout);
+        take(mailbox, sizeof mailbox);
+        done(anchorage_table_open(&table, &layout, &FLASH, mailbox), NULL, 0);
+        return 1;
+    case 'F':
+        result = anchorage_table_find(&table, &found);
+        if (result == ANCHORAGE_OK) {
+            record[0] = found.on_trial ? 1 : 0;
+            memcpy(record + 1, &found.sequence, 8);
+            memcpy(record + 9, &found.address, 4);
+            memcpy(record + 13, &found.length, 4);
+        }
+        done(result, record, result == ANCHORAGE_OK ? 17 : 0);
+        return 1;
+    case 'B':
+        take(range, sizeof range);
+        result = anchorage_table_read(&table, range[0], bytes, range[1]);
+        done(result, bytes, result == ANCHORAGE_OK ? range[1] : 0);
+        return 1;
+    case 'C':
+        done(anchorage_table_confirm(&table), NULL, 0);
+        return 1;
+    case 'S':
+        result = anchorage_table_state_record(&table, 256, record);
+        done(result, record, sizeof record);
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Every function of the table with a pointer that is wrong, and with a table that is not open. */
+static void misuse_table(const struct anchorage_layout *layout)
+{
+    struct anchorage_table other = { { 0 } };
+    struct anchorage_table_found found;
+    struct anchorage_flash flash = FLASH;
+    uint8_t record[ANCHORAGE_STATE_RECORD_LENGTH];
+    char *odd = (char *)&other + 1;
+    anchorage_result results[32];
+    uint32_t count = 0;
+
+    results[count++] = anchorage_table_open(NULL, layout, &FLASH, mailbox);
+    results[count++] = anchorage_table_open((struct anchorage_table *)(void *)odd, layout, &FLASH, mailbox);
+    results[count++] = anchorage_table_open(&other, NULL, &FLASH, mailbox);
+    results[count++] = anchorage_table_open(&other, layout, NULL, mailbox);
+    results[count++] = anchorage_table_open(&other, layout, &FLASH, NULL);
+    results[count++] = anchorage_table_open(&other, layout, &FLASH, odd);
+    flash.erase = NULL;
+    results[count++] = anchorage_table_open(&other, layout, &flash, mailbox);
+    results[count++] = anchorage_table_find(NULL, &found);
+    results[count++] = anchorage_table_find(&table, NULL);
+    results[count++] = anchorage_table_read(NULL, 0, record, 1);
+    results[count++] = anchorage_table_read(&table, 0, NULL, 1);
+    results[count++] = anchorage_table_confirm(NULL);
+    results[count++] = anchorage_table_state_record(NULL, 256, record);
+    results[count++] = anchorage_table_state_record(&table, 256, NULL);
+    done((anchorage_result)count, results, count * (uint32_t)sizeof results[0]);
+
+    count = 0;
+    results[count++] = anchorage_table_find(&other, &found);
+    results[count++] = anchorage_table_read(&other, 0, record, 1);
+    results[count++] = anchorage_table_confirm(&other);
+    results[count++] = anchorage_table_state_record(&other, 256, record);
+    done((anchorage_result)count, results, count * (uint32_t)sizeof results[0]);
+}
+#endif
+
 int main(void)
 {
     struct anchorage_layout layout;
@@ -134,6 +223,15 @@ int main(void)
 
     memset(&layout, 0, sizeof layout);
     while ((command = getchar()) != EOF) {
+#ifdef WITH_TABLE
+        if (table_command(command)) {
+            continue;
+        }
+        if (command == 'M') {
+            misuse_table(&layout);
+            continue;
+        }
+#endif
         memset(&state, 0xEE, sizeof state);
         memset(&identity, 0xEE, sizeof identity);
         memset(record, 0xEE, sizeof record);

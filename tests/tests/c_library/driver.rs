@@ -39,6 +39,9 @@ fn program(name: &str, remap: bool) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c_library/driver.c");
     let mut gcc = Command::new("gcc");
     gcc.args(["-std=c11", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover"]).args(STRICT);
+    if remap {
+        gcc.arg("-DWITH_TABLE");
+    }
     gcc.arg("-I").arg(library().join("include")).arg("-o").arg(&unfinished).arg(source).arg(archive);
     compile(gcc.args(["-lpthread", "-ldl", "-lm"]));
     let program = folder.join(name);
@@ -100,6 +103,31 @@ impl Driver {
         self.answer(nor).0
     }
 
+    /// Opens the table of this layout, with this mailbox.
+    pub(crate) fn open_table<const WORD: usize, const PAGE: usize>(
+        &mut self,
+        nor: &Nor<WORD, PAGE>,
+        layout: &Layout,
+        mailbox: &[u8],
+    ) -> CResult {
+        let numbers = layout.numbers();
+        let word = WORD as u32;
+        let bytes: Vec<u8> = numbers.iter().chain([&word]).flat_map(|number| number.to_ne_bytes()).collect();
+        self.send(&[b"O", &bytes[..], mailbox].concat());
+        self.answer(nor).0
+    }
+
+    /// Reads bytes of the table.
+    pub(crate) fn read_table<const WORD: usize, const PAGE: usize>(
+        &mut self,
+        nor: &Nor<WORD, PAGE>,
+        offset: u32,
+        len: u32,
+    ) -> (CResult, Vec<u8>) {
+        self.send(&[b"B", &offset.to_ne_bytes()[..], &len.to_ne_bytes()].concat());
+        self.answer(nor)
+    }
+
     /// One command: its result and what it gave.
     pub(crate) fn call<const WORD: usize, const PAGE: usize>(
         &mut self,
@@ -115,7 +143,23 @@ impl Driver {
         &mut self,
         nor: &Nor<WORD, PAGE>,
     ) -> (Vec<CResult>, Vec<CResult>) {
-        self.send(b"m");
+        self.misuse_by(nor, b'm')
+    }
+
+    /// The same of the functions for a table.
+    pub(crate) fn misuse_table<const WORD: usize, const PAGE: usize>(
+        &mut self,
+        nor: &Nor<WORD, PAGE>,
+    ) -> (Vec<CResult>, Vec<CResult>) {
+        self.misuse_by(nor, b'M')
+    }
+
+    fn misuse_by<const WORD: usize, const PAGE: usize>(
+        &mut self,
+        nor: &Nor<WORD, PAGE>,
+        command: u8,
+    ) -> (Vec<CResult>, Vec<CResult>) {
+        self.send(&[command]);
         let mut results = || {
             let (_, bytes) = self.raw_answer(nor);
             bytes.as_chunks::<4>().0.iter().map(|result| numbered(i32::from_ne_bytes(*result))).collect()

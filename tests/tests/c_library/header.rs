@@ -7,9 +7,10 @@ use std::process::Command;
 use anchorage_app::board::{CFlash, CLayout};
 use anchorage_app::calls::{APP_LEN, App};
 use anchorage_app::header::Board;
+use anchorage_app::table::{CFound, TABLE_LEN};
 use anchorage_app::values::{CIdentity, CResult, CState, SERIAL_LEN};
 use bootloader::mailbox::MAILBOX_LEN;
-use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
+use qemu_mps2_support::{AN386_LAYOUT as LAYOUT, AN386_TABLE_LAYOUT};
 use update_protocol::profile::{ImageState, STATE_RECORD_LEN};
 
 use crate::driver::{STRICT, compile, library};
@@ -19,7 +20,7 @@ const CPP: &str = "g++";
 /// What has to be true of the header, as C.
 fn assertions() -> String {
     let mut text = String::from(
-        "#include \"anchorage_app.h\"\n#include \"anchorage_layout.h\"\n#include <stddef.h>\n\
+        "#include \"anchorage_app.h\"\n#include \"anchorage_table.h\"\n#include \"anchorage_layout.h\"\n#include <stddef.h>\n\
          #ifdef __cplusplus\n#define HOLDS(x) static_assert(x, #x)\n#else\n#define HOLDS(x) _Static_assert(x, #x)\n#endif\n",
     );
     let mut hold = |condition: String| writeln!(text, "HOLDS({condition});").unwrap();
@@ -32,6 +33,8 @@ fn assertions() -> String {
         ("NOT_PROVISIONED", CResult::NotProvisioned),
         ("FLASH", CResult::Flash),
         ("NOT_HANDED_OVER", CResult::NotHandedOver),
+        ("NO_TABLE", CResult::NoTable),
+        ("OUTSIDE", CResult::Outside),
     ];
     assert_eq!(results.map(|(_, result)| result), CResult::ALL);
     for (name, result) in results {
@@ -65,13 +68,19 @@ fn assertions() -> String {
     hold(format!("offsetof(struct anchorage_identity, serial) == {}", offset_of!(CIdentity, serial)));
     let address = offset_of!(CIdentity, node_address);
     hold(format!("offsetof(struct anchorage_identity, node_address) == {address}"));
+    hold(format!("sizeof(struct anchorage_table) == {TABLE_LEN}"));
+    hold(format!("sizeof(struct anchorage_table_found) == {}", size_of::<CFound>()));
+    hold(format!("offsetof(struct anchorage_table_found, address) == {}", offset_of!(CFound, address)));
+    hold(format!("offsetof(struct anchorage_table_found, length) == {}", offset_of!(CFound, length)));
+    hold(format!("offsetof(struct anchorage_table_found, on_trial) == {}", offset_of!(CFound, is_on_trial)));
     hold(format!("ANCHORAGE_SERIAL_LENGTH == {SERIAL_LEN}"));
     hold(format!("ANCHORAGE_STATE_RECORD_LENGTH == {STATE_RECORD_LEN}"));
     hold(format!("ANCHORAGE_MAILBOX_LENGTH == {MAILBOX_LEN}"));
     hold(format!("ANCHORAGE_IMAGE_START == {:#x}u", LAYOUT.image_address()));
     hold(format!("ANCHORAGE_IMAGE_LENGTH_MAX == {:#x}u", LAYOUT.image_capacity()));
-    text += "extern const struct anchorage_layout layout;\n\
+    text += "extern const struct anchorage_layout layout, table_layout;\n\
              const struct anchorage_layout layout = ANCHORAGE_LAYOUT;\n\
+             const struct anchorage_layout table_layout = ANCHORAGE_TABLE_LAYOUT;\n\
              extern const char *text;\nconst char *text = anchorage_result_text(ANCHORAGE_OK)";
     text
 }
@@ -80,7 +89,7 @@ fn assertions() -> String {
 fn the_header_is_c11_and_cpp17_and_has_the_numbers_of_the_library() {
     assert!(size_of::<App>() <= APP_LEN && align_of::<App>() <= 8);
     let folder = tempfile::tempdir().unwrap();
-    let board = Board { layout: &LAYOUT, word: 8, mailbox: 0x2000_FFC0 };
+    let board = Board { layout: &LAYOUT, table: Some(&AN386_TABLE_LAYOUT), word: 8, mailbox: 0x2000_FFC0 };
     std::fs::write(folder.path().join("anchorage_layout.h"), board.layout_h()).unwrap();
     let text = assertions();
     // An initial value is a constant in C.
@@ -106,11 +115,11 @@ fn the_header_is_c11_and_cpp17_and_has_the_numbers_of_the_library() {
 #[test]
 fn a_header_with_another_number_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let board = Board { layout: &LAYOUT, word: 8, mailbox: 0x2000_FFC0 };
+    let board = Board { layout: &LAYOUT, table: Some(&AN386_TABLE_LAYOUT), word: 8, mailbox: 0x2000_FFC0 };
     std::fs::write(folder.path().join("anchorage_layout.h"), board.layout_h()).unwrap();
     let header = std::fs::read_to_string(library().join("include/anchorage_app.h")).unwrap();
     for (from, to) in [
-        ("ANCHORAGE_FLASH = 6", "ANCHORAGE_FLASH = 8"),
+        ("ANCHORAGE_FLASH = 6", "ANCHORAGE_FLASH = 10"),
         ("uint8_t image; ", "uint32_t image; "),
         ("uint64_t opaque[", "uint64_t opaque[1 + "),
     ] {
@@ -126,7 +135,7 @@ fn a_header_with_another_number_is_noticed() {
 
 #[test]
 fn the_generated_layout_is_the_documented_text() {
-    let board = Board { layout: &LAYOUT, word: 8, mailbox: 0x2000_FFC0 };
+    let board = Board { layout: &LAYOUT, table: Some(&AN386_TABLE_LAYOUT), word: 8, mailbox: 0x2000_FFC0 };
     let header = board.layout_h();
     for part in [
         "#define ANCHORAGE_LAYOUT",

@@ -6,6 +6,7 @@
 mod driver;
 mod export;
 mod header;
+mod table;
 
 use bootloader::application::Confirmation;
 use bootloader::layout::Slot;

@@ -23,11 +23,15 @@ mod service;
 pub use descriptor::{Behaviour, Descriptor};
 pub use service::{ballast_is_intact, serve};
 
+#[cfg(feature = "table")]
+use bootloader::application::Table;
 use bootloader::application::{Confirmation, Device};
 use bootloader::device::Program;
 use bootloader::journal::JournalError;
 use bootloader::mailbox::Request;
 use embedded_storage::nor_flash::NorFlash;
+#[cfg(feature = "table")]
+use update_protocol::profile::STATE_RECORD_LEN;
 use update_protocol::profile::{UNPROVISIONED_SERIAL, did};
 use update_protocol::uds::server::{Answer, Handler, SessionChange};
 use update_protocol::uds::{Nrc, Session};
@@ -37,6 +41,10 @@ pub const MAX_REQUEST_LEN: u16 = 256;
 /// Longest answer, bytes: all of its data identifiers at once.
 pub const MAX_ANSWER_LEN: usize = 352;
 
+/// How a table begins that it does not confirm.
+#[cfg(feature = "table")]
+const REJECT: &[u8; 6] = b"reject";
+
 /// How long it has to have worked before it says that it is alive: then a tester has time to reach it.
 pub const ALIVE_AFTER_US: u64 = 3_000_000;
 
@@ -45,12 +53,28 @@ pub struct Application<F> {
     device: Device<F>,
     descriptor: Descriptor,
     request: Option<Request>,
+    /// The state record of its table.
+    #[cfg(feature = "table")]
+    table: Option<[u8; STATE_RECORD_LEN]>,
 }
 
 impl<F: NorFlash> Application<F> {
     /// Starts on an open device.
     pub const fn new(device: Device<F>, descriptor: Descriptor) -> Self {
-        Self { device, descriptor, request: None }
+        Self {
+            device,
+            descriptor,
+            request: None,
+            #[cfg(feature = "table")]
+            table: None,
+        }
+    }
+
+    /// The same with a table beside the firmware, of which [`take_table`] made this record.
+    #[must_use]
+    #[cfg(feature = "table")]
+    pub fn with_table(self, record: [u8; STATE_RECORD_LEN]) -> Self {
+        Self { table: Some(record), ..self }
     }
 
     /// Its node address.
@@ -75,6 +99,20 @@ impl<F: NorFlash> Application<F> {
     }
 }
 
+/// Looks at the table that the loader found, and confirms it. This application takes any that does not begin with the
+/// word `reject`, so that a table can be seen to go back; one of your own checks what its table says. Its state record.
+#[cfg(feature = "table")]
+pub fn take_table<F: NorFlash>(table: &mut Table<F>, behaviour: Behaviour) -> [u8; STATE_RECORD_LEN] {
+    let confirms = !matches!(behaviour, Behaviour::NeverConfirms | Behaviour::Hangs);
+    let mut word = [0; REJECT.len()];
+    let is_rejected = table.read(0, &mut word).is_ok() && word == *REJECT;
+    if confirms && !is_rejected {
+        // One that is not confirmed goes back at the next reset; the record says what came of it.
+        let _on_trial = table.confirm();
+    }
+    table.state_record(MAX_REQUEST_LEN)
+}
+
 impl<F: NorFlash> Handler for Application<F> {
     fn read_identifier(&mut self, identifier: u16, answer: &mut Answer<'_>) -> Result<(), Nrc> {
         match identifier {
@@ -85,6 +123,8 @@ impl<F: NorFlash> Handler for Application<F> {
                 answer.append(serial.as_bytes())
             }
             did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN)),
+            #[cfg(feature = "table")]
+            did::TABLE_STATE => answer.append(&self.table.ok_or(Nrc::REQUEST_OUT_OF_RANGE)?),
             did::IDENTITY => {
                 let unknown = [0; 16];
                 let identity = self.device.identity();

@@ -45,9 +45,19 @@ fn main() -> ! {
     // SAFETY: taken once; what the application runs from is never written by it.
     let psram = unsafe { Psram::take() };
     let Ok(array) = FlashArray::power_up(psram, FLASH_LEN) else { machine.halt() };
+    #[cfg(feature = "table")]
+    let (array, record) = {
+        let Ok(flash) = Flash::new(array, qemu_mps2_support::TABLE_LAYOUT) else { machine.halt() };
+        let mut table = bootloader::application::Table::open(flash, &MAILBOX.get());
+        let record = demo_application::take_table(&mut table, DESCRIPTOR.behaviour);
+        (table.release(), record)
+    };
     let Ok(flash) = Flash::new(array, LAYOUT) else { machine.halt() };
 
-    let mut application = Application::new(Device::open(flash), DESCRIPTOR);
+    let application = Application::new(Device::open(flash), DESCRIPTOR);
+    #[cfg(feature = "table")]
+    let application = application.with_table(record);
+    let mut application = application;
     // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
     if machine.can().is_up() && ballast_is_intact() {
         let _unconfirmed = application.self_test_passed();

@@ -123,7 +123,7 @@ impl Machine {
 pub const LOADER_LEN: u32 = 64 * 1024;
 
 /// Bytes of the flash array.
-pub const FLASH_LEN: u32 = 0x11_1000;
+pub const FLASH_LEN: u32 = 0x14_0000;
 /// Bytes that are erased at once.
 pub const FLASH_PAGE_LEN: u32 = 4096;
 /// The two halves of the stored objects.
@@ -138,6 +138,12 @@ pub const SLOT_A: (u32, u32) = (0x1_0000, 0x8_0000);
 pub const SLOT_B: (u32, u32) = (0x9_0000, 0x8_1000);
 /// The same on a board whose images run in place: as long as slot A.
 pub const SLOT_B_IN_PLACE: (u32, u32) = (SLOT_B.0, SLOT_A.1);
+/// Behind the firmware, where a loader has a table: the three parts of its journal.
+pub const TABLE_JOURNAL: (u32, u32) = (0x11_1000, 0x3000);
+/// The marks of its progress.
+pub const TABLE_PROGRESS: (u32, u32) = (0x11_4000, 0x2000);
+/// Its slots.
+pub const TABLE_SLOTS: [(u32, u32); 2] = [(0x11_6000, 0x1_5000), (0x12_B000, 0x1_5000)];
 
 /// Bytes of a slot before its image: the envelope.
 pub const HEAD_LEN: u32 = 4096;

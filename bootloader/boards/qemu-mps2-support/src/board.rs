@@ -29,6 +29,8 @@ impl Board for Machine {
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;
+    #[cfg(feature = "table")]
+    const TABLE: Option<Layout> = Some(crate::TABLE_LAYOUT);
     const LOADER: &'static [Region] = &[Region { start: MACHINE.loader_start, len: LOADER_LEN }];
     const VECTORS: u32 = APP_VECTORS;
     /// No delay at power-up, ten seconds for an application that dies.

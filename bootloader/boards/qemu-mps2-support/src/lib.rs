@@ -10,6 +10,8 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+#[cfg(feature = "table")]
+use bootloader::layout::TableRegions;
 use bootloader::layout::{Layout, LayoutError, Region, Regions};
 #[cfg(feature = "in-place")]
 use bootloader::layout::{Slot, Strategy};
@@ -59,6 +61,30 @@ pub const LAYOUT: Layout = in_place_layout_of(&MACHINE);
 /// The layout of the Cortex-M4F, which the simulator shares.
 pub const AN386_LAYOUT: Layout = layout_of(&layout::AN386);
 
+/// The layout of the table of the machine.
+#[cfg(all(target_os = "none", feature = "table"))]
+pub const TABLE_LAYOUT: Layout = table_layout_of(&MACHINE);
+
+/// That of the Cortex-M4F, which the simulator shares.
+#[cfg(feature = "table")]
+pub const AN386_TABLE_LAYOUT: Layout = table_layout_of(&layout::AN386);
+
+/// The layout of a machine's table. For constants.
+#[must_use]
+#[cfg(feature = "table")]
+pub const fn table_layout_of(machine: &layout::Machine) -> Layout {
+    let [slot_a, slot_b] = layout::TABLE_SLOTS;
+    let regions = TableRegions {
+        journal: Region::of(layout::TABLE_JOURNAL),
+        progress: Region::of(layout::TABLE_PROGRESS),
+        slot_a: Region::of(slot_a),
+        slot_b: Region::of(slot_b),
+    };
+    let table = checked(layout_of(machine).for_table(None, regions));
+    assert!(table.flash_len() == layout::FLASH_LEN, "the flash array ends elsewhere");
+    table
+}
+
 /// The layout of a machine. For constants: a wrong one does not compile.
 #[must_use]
 #[allow(clippy::panic, reason = "at compile time")]
@@ -105,7 +131,7 @@ const fn agrees(machine: &layout::Machine) -> bool {
     let checked = layout_of(machine);
     checked.image_address() == machine.image_start()
         && checked.image_capacity() == layout::IMAGE_LEN_MAX
-        && checked.flash_len() == layout::FLASH_LEN
+        && checked.flash_len() <= layout::FLASH_LEN
 }
 
 const _: () = {

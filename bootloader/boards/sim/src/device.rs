@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use bootloader::application::Device;
+use bootloader::application::{Device, Table};
 use bootloader::authority::Authenticates;
 use bootloader::device::{Ended, Program, Service};
 use bootloader::flash::{Flash, HasLayout};
@@ -18,7 +18,7 @@ use bootloader::session::{self, Description, MAX_REQUEST_LEN};
 use bootloader::{Boot, Buffers, Entry, Loader};
 use can_bus::{Bus, BusError, IsoTpChannel};
 use demo_application::descriptor::DESCRIPTOR_LEN;
-use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor};
+use demo_application::{ALIVE_AFTER_US, Application, Behaviour, Descriptor, take_table};
 use embedded_storage::nor_flash::ReadNorFlash as _;
 use qemu_mps2_support::AN386_LAYOUT as LAYOUT;
 use qemu_mps2_support::layout::APP_DESCRIPTOR_OFFSET;
@@ -44,6 +44,7 @@ pub(crate) async fn run<A: Authenticates>(
     file: &FlashFile,
     mut bus: Bus,
     listening: Listening,
+    table: Option<&'static Layout>,
 ) -> Result<()> {
     let mut kept = Kept { mailbox: [0; _], cause: ResetCause::Power };
     // A process has no unique id of its own that a second one over a copied file would not have.
@@ -51,10 +52,10 @@ pub(crate) async fn run<A: Authenticates>(
     loop {
         let wake = Wake::read(&kept.mailbox, kept.cause, listening);
         kept = Kept { mailbox: wake.mailbox(), cause: ResetCause::Software };
-        bus = match boot::<A>(file, &wake, factory_tag, bus).await? {
+        bus = match boot::<A>(file, &wake, factory_tag, bus, table).await? {
             Started::Application(entry, bus) => {
                 kept.mailbox = entry.mailbox();
-                run_application(file, entry, bus, &mut kept).await?
+                run_application(file, entry, bus, &mut kept, table).await?
             }
             Started::Ended(bus) => bus,
             Started::Retries(bus) => {
@@ -77,7 +78,10 @@ enum Started {
 }
 
 /// The layout of the loader, which decrypts, and believes `A`.
-struct OfLoader<A>(PhantomData<A>);
+struct OfLoader<A> {
+    table: Option<&'static Layout>,
+    believes: PhantomData<A>,
+}
 
 impl<A: Authenticates> HasLayout for OfLoader<A> {
     type Profile = Decrypting;
@@ -86,6 +90,10 @@ impl<A: Authenticates> HasLayout for OfLoader<A> {
 
     fn layout(&self) -> &Layout {
         &LAYOUT
+    }
+
+    fn table(&self) -> Option<&Layout> {
+        self.table
     }
 }
 
@@ -100,10 +108,11 @@ async fn boot<A: Authenticates>(
     wake: &Wake,
     factory_tag: u64,
     bus: Bus,
+    table: Option<&'static Layout>,
 ) -> Result<Started> {
     let (mut envelope, mut list) = ([0; ENVELOPE_LEN_MAX], [0; REVOCATION_LIST_LEN_MAX]);
     let loader = Loader::start(
-        flash(file, OfLoader::<A>(PhantomData))?,
+        flash(file, OfLoader::<A> { table, believes: PhantomData })?,
         Buffers { envelope: &mut envelope, list: &mut list },
     );
     let description = Description {
@@ -135,7 +144,13 @@ async fn boot<A: Authenticates>(
 }
 
 /// The image that the loader has handed over to. It ends with a reset.
-async fn run_application(file: &FlashFile, entry: Entry, bus: Bus, kept: &mut Kept) -> Result<Bus> {
+async fn run_application(
+    file: &FlashFile,
+    entry: Entry,
+    bus: Bus,
+    kept: &mut Kept,
+    table: Option<&'static Layout>,
+) -> Result<Bus> {
     let mut chip = flash(file, LAYOUT)?.release();
     let image = LAYOUT.region(Area::Slot(Slot::A)).start.saturating_add(LAYOUT.head_len());
     let vectors = entry.redeem().context("what the loader hands over did not verify")?;
@@ -155,6 +170,17 @@ async fn run_application(file: &FlashFile, entry: Entry, bus: Bus, kept: &mut Ke
     };
     log(&format!("application {}", descriptor.version()));
     let mut application = Application::new(Device::open(flash(file, LAYOUT)?), descriptor);
+    if let Some(layout) = table {
+        let mut table = Table::open(flash(file, *layout)?, &kept.mailbox);
+        let record = take_table(&mut table, descriptor.behaviour);
+        let said = table.found().map(|found| (found.sequence, found.is_on_trial));
+        log(&match said {
+            None => "no table".to_owned(),
+            Some((sequence, false)) => format!("table {sequence}"),
+            Some((sequence, true)) => format!("table {sequence}: not confirmed"),
+        });
+        application = application.with_table(record);
+    }
     // The self-test of the board has no counterpart here: reading the descriptor was the test.
     match application.self_test_passed() {
         Ok(Some(confirmation)) => log(&format!("application {}: {confirmation:?}", descriptor.version())),

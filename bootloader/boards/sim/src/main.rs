@@ -16,6 +16,7 @@ use bootloader::authority::{OwnKey, Roots};
 use bootloader::mailbox::{LISTEN_MS, Listening};
 use can_bus::{Bus, BusAddress};
 use clap::Parser;
+use qemu_mps2_support::AN386_TABLE_LAYOUT;
 use trust::host::parse_or_exit;
 
 /// Whom a device believes.
@@ -40,6 +41,9 @@ struct Arguments {
     /// Whom its loader believes
     #[arg(long, value_enum, default_value = "roots")]
     believes: Believes,
+    /// The device has a table beside its firmware
+    #[arg(long)]
+    table: bool,
     /// Milliseconds for which the loader listens after power-up before it hands over
     #[arg(long, value_name = "MS", default_value_t = 0)]
     listen_at_power_up: u32,
@@ -70,8 +74,9 @@ async fn run(arguments: &Arguments) -> Result<()> {
         after_silence_ms: arguments.listen_after_silence,
         ..Listening::DEFAULT
     };
+    let table = arguments.table.then_some(&AN386_TABLE_LAYOUT);
     match arguments.believes {
-        Believes::Roots => device::run::<Roots>(&flash, bus, listening).await,
-        Believes::OwnKey => device::run::<OwnKey>(&flash, bus, listening).await,
+        Believes::Roots => device::run::<Roots>(&flash, bus, listening, table).await,
+        Believes::OwnKey => device::run::<OwnKey>(&flash, bus, listening, table).await,
     }
 }
