@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use ciborium::Value;
 use device_harness::factory::{DEVICE, Factory, description, device_key};
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{create, diagnostic_notation, inspect, outline};
+use suit_manifest::author::{UpdateDescription, create, diagnostic_notation, inspect, outline};
 use suit_manifest::{Envelope, Target, host, image_reference};
 use trust::encryption::ContentAlgorithm;
 use trust::{TrustStore, UnixTime, sha256};
@@ -28,8 +28,15 @@ fn judge(envelope: &[u8]) -> bool {
         return false;
     };
     let Ok(authenticated) = parsed.authenticate(&store) else { return false };
-    let first = image_reference(authenticated.manifest(), authenticated.manifest().target());
-    assert_eq!(first, image_reference(authenticated.manifest(), authenticated.manifest().target()));
+    let manifest = authenticated.manifest();
+    let first = image_reference(manifest, manifest.target());
+    assert_eq!(first, image_reference(manifest, manifest.target()));
+    // Nothing is firmware and a table.
+    let other = match manifest.target() {
+        Target::Firmware => Target::Table,
+        Target::Table => Target::Firmware,
+    };
+    assert!(image_reference(manifest, other).is_err());
     // A loader takes no more, and the same image.
     let loader = Envelope::parse(envelope).and_then(|parsed| parsed.authenticate(&store));
     if let Ok(loader) = &loader
@@ -167,7 +174,7 @@ fn byte_string(content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A release for every device of a class, one for a single device, one that is not signed.
+/// A release for every device of a class, one for a single device, one that is not signed, an encrypted one, a table.
 pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     let mut single = description(7, b"image");
     single.device = Some(DEVICE);
@@ -175,7 +182,9 @@ pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     let unsigned = create(&single).unwrap();
     let key = [device_key("A-0001")];
     let (encrypted, _) = factory().encrypted(4, b"image", ContentAlgorithm::A128Gcm, &key);
-    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned, encrypted]
+    let table = UpdateDescription { target: Target::Table, ..description(2, b"table") };
+    let table = factory().envelope_of(&table);
+    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned, encrypted, table]
 }
 
 pub(crate) fn commands_seeds() -> Vec<Vec<u8>> {

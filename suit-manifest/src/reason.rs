@@ -269,7 +269,7 @@ reasons! {
         "The manifest uses an unsupported condition, which always fails."
         "See docs/suit-support.md for the supported conditions.";
     0x0227 ImageReference "image-reference" 11 5
-        "The manifest does not install, validate and invoke exactly one image."
+        "The manifest does not install, validate and (firmware, no table) invoke exactly one image."
         "Create the manifest with manifest-tool create.";
     0x0228 TextMalformed "text-malformed" 1 5
         "The text of the manifest is malformed."

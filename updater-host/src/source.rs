@@ -44,7 +44,10 @@ impl HostChecks {
     fn apply<T>(self, outcome: Result<T, Error>, output: &Output) -> Result<Option<T>, Error> {
         match (outcome, self) {
             (Ok(value), _) => Ok(Some(value)),
-            (Err(error @ (Error::Refused { .. } | Error::AnchorMissing)), Self::Skipped) => {
+            (
+                Err(error @ (Error::Refused { .. } | Error::NoTable { .. } | Error::AnchorMissing)),
+                Self::Skipped,
+            ) => {
                 output.warn(&error.code(), &format!("skipped: {error}"));
                 Ok(None)
             }
@@ -71,7 +74,7 @@ pub(crate) fn from_files(
     let integrated = payloads.iter().map(|(_, image)| Ok(image.to_vec()));
     let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
     let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
-    device.turn(component_in(&envelope))?;
+    checks.apply(device.turn(component_in(&envelope)), output)?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
@@ -104,7 +107,7 @@ pub(crate) fn from_bundle(
         return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
-    device.turn(component_in(&envelope))?;
+    checks.apply(device.turn(component_in(&envelope)), output)?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     // Without facts nobody knows which image it is.
     let Some(facts) = facts else { return Err(Error::NothingToInstall) };

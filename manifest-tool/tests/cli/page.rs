@@ -1,5 +1,5 @@
-//! docs/keys.md, docs/ceremony.md, docs/encrypted-releases.md and docs/compose.md say only what works: their commands are run as
-//! they stand, from the first to the last.
+//! docs/keys.md, docs/ceremony.md, docs/encrypted-releases.md, docs/tables.md and docs/compose.md say only what works: their
+//! commands are run as they stand, from the first to the last.
 
 use std::process::{Command, Stdio};
 
@@ -69,6 +69,14 @@ fn every_command_of_the_page_about_encrypted_releases_works() {
     let workshop = desk();
     must_work(shell(include_str!("../../../docs/encrypted-releases.md"), &workshop));
     assert!(workshop.path("app.enc").exists() && workshop.path("app.suit").exists());
+}
+
+#[test]
+fn every_command_of_the_page_about_tables_works() {
+    let workshop = desk();
+    workshop.write("limits.bin", b"0..80 bar, 5 s");
+    must_work(shell(include_str!("../../../docs/tables.md"), &workshop));
+    assert!(workshop.path("limits.suit").exists() && workshop.path("next.unsigned.suit").exists());
 }
 
 /// With every template that there is.

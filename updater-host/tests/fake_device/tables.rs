@@ -173,6 +173,9 @@ fn host47_a_table_for_a_device_that_does_not_take_it_is_never_sent() {
         bench.update_table(&[]).is_error("component-unsupported", 5);
         bench.run(&["abandon", "--table"]).is_error("component-unsupported", 5);
         assert_eq!(device.asked(), []);
+        // Whoever wants to see the device refuse it sends it as firmware.
+        bench.update_table(&["--dangerous-skip-host-checks"]);
+        assert!(device.asked().contains(&Asked::Object(Object::Envelope, bench.made.read("table.suit"))));
     }
     let device = bench.with_table(|table, _| table.floor = 4);
     let rollback = bench.update_table(&[]);
