@@ -5,6 +5,7 @@ mod decryption;
 
 use core::fmt::Debug;
 
+pub use self::decryption::DECRYPTED_LEN;
 use embedded_storage::nor_flash::NorFlash;
 use firmware_image::VECTORS_LEN;
 use suit_manifest::Image;

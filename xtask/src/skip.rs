@@ -31,6 +31,15 @@ pub(crate) fn count_boot(workspace: &Workspace, json: bool) -> Result<()> {
     process::check(command.current_dir(workspace.root()))
 }
 
+/// Instructions of an envelope and of a decryption on a device, as `fault-injection --suit-cost` counts them: JSON.
+pub(crate) fn count_suit(workspace: &Workspace) -> Result<Vec<u8>> {
+    let mut command = command(workspace)?;
+    let own_key = Programs::new(workspace.target())?.with(Loader::Symmetric).loader()?;
+    process::output(
+        command.arg("--suit-cost").arg("--own-key").arg(own_key).arg("--json").current_dir(workspace.root()),
+    )
+}
+
 /// The program with what it needs, for the loader as it is now.
 fn command(workspace: &Workspace) -> Result<Command> {
     tools::PYTHON.require()?;

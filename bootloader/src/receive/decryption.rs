@@ -21,8 +21,8 @@ use crate::refusal::Refusal;
 use crate::revocation::ListBuffer;
 use crate::verify::read_image;
 
-/// Bytes decrypted at a time: two blocks of AES cost as much as one.
-const CHUNK: usize = 4 * UNIT;
+/// Bytes decrypted at a time. The key is expanded for each piece: 15 % of the time at 128 bytes, 4 % at these.
+pub const DECRYPTED_LEN: usize = 16 * UNIT;
 
 /// An encrypted image that comes.
 #[derive(Debug)]
@@ -101,8 +101,8 @@ impl Receives for Decrypting {
         hash.update(data);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let (content, behind) = data.split_at_checked(left).unwrap_or((data, &[]));
-        for part in content.chunks(CHUNK) {
-            let mut buffer = [0; CHUNK];
+        for part in content.chunks(DECRYPTED_LEN) {
+            let mut buffer = [0; DECRYPTED_LEN];
             let Some(plain) = buffer.get_mut(..part.len()) else { continue };
             plain.copy_from_slice(part);
             stream.decrypt(plain);

@@ -139,8 +139,8 @@ impl Case {
 }
 
 /// A device that nobody has attacked: it runs its second release, of so many bytes, and has a revocation list.
-pub(crate) fn confirmed(image_len: usize) -> Result<Subject> {
-    History::with_images(Strategy::Swap, image_len)?.device()
+pub(crate) fn confirmed(strategy: Strategy, image_len: usize) -> Result<Subject> {
+    History::with_images(strategy, image_len)?.device()
 }
 
 /// A manufacturer and three releases.

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use crate::cases;
+use crate::cases::{self, Strategy};
 use crate::loader::Loader;
 use crate::workers::{End, Trace, Workers};
 
 /// Bytes of the images that are measured.
 const IMAGE_LENS: [usize; 2] = [16 * 1024, 128 * 1024];
+/// Bytes of a block of SHA-256.
+pub(crate) const BLOCK_LEN: usize = 64;
 /// Rounds of the compression of SHA-256 (FIPS 180-4, 6.2.2).
 const ROUNDS: u64 = 64;
-const BLOCK_LEN: usize = 64;
 /// Functions that are named.
 const LARGEST: usize = 6;
 /// Runs once in each verification.
@@ -45,7 +46,7 @@ struct Cost {
 /// Measures and prints.
 pub(crate) fn measure(loader: &Loader, workers: &Workers, json: bool) -> Result<()> {
     let costs = IMAGE_LENS.map(|image_len| {
-        let trace = workers.count(&cases::confirmed(image_len)?)?;
+        let trace = workers.count(&cases::confirmed(Strategy::Swap, image_len)?)?;
         ensure!(trace.end == End::Image, "the confirmed device does not boot: {:?}", trace.end);
         Cost::of(image_len, &trace, loader)
     });
@@ -66,7 +67,7 @@ impl Cost {
         let (mut sha256, mut ed25519, mut verifications, mut rounds) = (0, 0, 0, 0);
         for &(address, count, _) in &trace.executed {
             let (name, count) = (loader.name_at(address), u64::from(count));
-            if SHA256.iter().any(|part| name.contains(part)) {
+            if is_sha256(name) {
                 sha256 += count;
                 rounds = count.max(rounds);
             } else if is_ed25519(name) {
@@ -82,14 +83,13 @@ impl Cost {
         largest.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         largest.truncate(LARGEST);
         ensure!(verifications > 0, "the boot runs no {VERIFICATION}");
-        ensure!(rounds > 0 && rounds.is_multiple_of(ROUNDS), "{rounds} rounds are no blocks of SHA-256");
         let bare = u32::try_from(sha256 + ed25519).context("a boot takes fewer instructions")?;
         let boot = u32::try_from(trace.steps).context("a boot takes fewer instructions")?;
         Ok(Self {
             image_len,
             boot: trace.steps,
             sha256,
-            sha256_blocks: rounds / ROUNDS,
+            sha256_blocks: blocks_of(rounds)?,
             image_blocks: image_len.div_ceil(BLOCK_LEN),
             ed25519,
             verifications,
@@ -121,8 +121,19 @@ impl Cost {
     }
 }
 
+/// Blocks that so many rounds of the compression are.
+pub(crate) fn blocks_of(rounds: u64) -> Result<u64> {
+    ensure!(rounds > 0 && rounds.is_multiple_of(ROUNDS), "{rounds} rounds are no blocks of SHA-256");
+    Ok(rounds / ROUNDS)
+}
+
+/// Whether a function is part of SHA-256.
+pub(crate) fn is_sha256(name: &str) -> bool {
+    SHA256.iter().any(|part| name.contains(part))
+}
+
 /// Whether a function is part of a verification of a signature, and of nothing else.
-fn is_ed25519(name: &str) -> bool {
+pub(crate) fn is_ed25519(name: &str) -> bool {
     let of_key = name.contains("trust::key::") && !name.contains("sha256");
     of_key || ["curve25519_dalek", "compress512", "Sha512"].iter().any(|part| name.contains(part))
 }

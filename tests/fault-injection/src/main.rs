@@ -10,6 +10,7 @@ mod loader;
 mod plan;
 mod report;
 mod subject;
+mod suit_cost;
 mod workers;
 
 use std::path::PathBuf;
@@ -67,6 +68,9 @@ pub(crate) struct Arguments {
     /// Attack nothing: count the instructions of the boot of a confirmed device, from the reset to the jump
     #[arg(long, conflicts_with_all = ["cases", "at", "functions", "brief", "without_evidence"])]
     cost: bool,
+    /// Attack nothing: count the instructions of an envelope and of a decryption, beside those that nobody can leave away
+    #[arg(long, requires = "own_key", conflicts_with_all = ["cost", "cases", "at", "functions", "brief", "without_evidence"])]
+    suit_cost: bool,
     /// Take the comparison before the jump out of the loader: a control that must find forged boots
     #[arg(long)]
     without_evidence: bool,
@@ -104,6 +108,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.cost {
         let loader = Loader::read(&arguments.loader, None)?;
         cost::measure(&loader, &Workers::new(arguments, &loader)?, arguments.json)?;
+        return Ok(true);
+    }
+    if arguments.suit_cost {
+        let loader = Loader::read(&arguments.loader, None)?;
+        let own_key = arguments.own_key.as_deref().context("--suit-cost needs --own-key LOADER")?;
+        let own_key = Loader::read(own_key, None)?;
+        let (workers, own_workers) = (Workers::new(arguments, &loader)?, Workers::new(arguments, &own_key)?);
+        suit_cost::measure((&loader, &workers), (&own_key, &own_workers), arguments.json)?;
         return Ok(true);
     }
     let mut reports = Vec::new();

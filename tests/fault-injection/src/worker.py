@@ -1,8 +1,9 @@
 """Runs the loader in an emulated Cortex-M4 (unicorn) and skips one of its instructions at a time.
 
 Arguments: the ELF, the memory of the flash before the reset, a directory for the memories that attacks leave, and the
-task: `trace`, `count` or `attack`. `count` answers as `trace` does, from whole blocks of instructions: faster, for long
-runs, and without the order. Patches of the code come as `ADDRESS=BYTES`, in hex. `attack` reads a JSON object from stdin:
+task: `trace`, `count`, `call` or `attack`. `count` answers as `trace` does, from whole blocks of instructions: faster, for
+long runs, and without the order. `call` reads a JSON object from stdin: `address` of a function, its `arguments`, of which
+those behind the fourth lie on the stack, and `read`, address and length of memory; RAM is zero before it. Patches of the code come as `ADDRESS=BYTES`, in hex. `attack` reads a JSON object from stdin:
 `executed`, the addresses that `trace` gave, `attacks`, each an address and the number of its execution from 1 on, and
 `joints`: first instructions of functions where a run is compared with the runs before it. What it would do from there
 on is known if an earlier one was in the same state; what lies below the stack pointer does not count.
@@ -71,6 +72,8 @@ THUMB = 1 << 24
 # Registers of the system control space, by their offset in it.
 AIRCR, MPU_CTRL = 0xD0C, 0xD94
 RESET_REQUEST = 0x05FA_0004
+# Where a function that is called returns to: the last instruction of the code, which is not run.
+RETURN = CODE + CODE_LEN - 2
 # Seconds of processor time after which a run hangs. A boot takes a tenth.
 HANG = 1.0
 # Each so manyth attack is tried without its skip as well: it must end as the boot without attack.
@@ -314,6 +317,28 @@ class Task:
                 at += self.code.size(at)
         say(end=end, pc=pc, steps=sum(counts.values()), executed=[(at, count, 0) for at, count in sorted(counts.items())])
 
+    def call(self, address, arguments, read):
+        """Counts the instructions of a function, and answers with what it left in memory."""
+        machine = self.machine()
+        uc = machine.uc
+        rest = arguments[4:]
+        top = RAM + RAM_LEN - 4 * len(rest) & ~7
+        for register, value in zip(REGISTERS, arguments[:4]):
+            uc.reg_write(register, value)
+        for index, value in enumerate(rest):
+            uc.mem_write(top + 4 * index, struct.pack("<I", value))
+        uc.reg_write(UC_ARM_REG_SP, top)
+        uc.reg_write(UC_ARM_REG_LR, RETURN | 1)
+        steps = 0
+
+        def count(uc, at, size, data):
+            nonlocal steps
+            steps += 1
+
+        uc.hook_add(UC_HOOK_CODE, count)
+        uc.emu_start(address | 1, RETURN)
+        say(steps=steps, memory=bytes(uc.mem_read(*read)).hex())
+
     def attack(self, executed, attacks, joints):
         """Makes each attack when a run without attack comes to its place."""
         wanted = {}
@@ -384,6 +409,8 @@ def main():
         task.trace()
     elif what == "count":
         task.count()
+    elif what == "call":
+        task.call(**json.load(sys.stdin))
     else:
         plan = json.load(sys.stdin)
         task.attack(**plan)

@@ -58,6 +58,15 @@ pub(crate) struct Trace {
     pub(crate) executed: Vec<Executed>,
 }
 
+/// A function that was called.
+#[derive(Deserialize)]
+pub(crate) struct Called {
+    /// Instructions that ran.
+    pub(crate) steps: u64,
+    /// What was asked for of the memory after it, in hex.
+    pub(crate) memory: String,
+}
+
 /// The last line of a process.
 #[derive(Deserialize)]
 struct Done {
@@ -130,6 +139,19 @@ impl Workers {
     /// The same for a long run, without the order of the instructions.
     pub(crate) fn count(&self, subject: &Subject) -> Result<Trace> {
         self.observe(subject, "count")
+    }
+
+    /// Calls a function, in RAM that is zero, and reads from an address so many bytes.
+    pub(crate) fn call(&self, address: u32, arguments: &[u32], read: (u32, u32)) -> Result<Called> {
+        let memory = self.folder().join("nothing");
+        std::fs::write(&memory, [])?;
+        let mut child = self.start(&memory, "call")?;
+        let what = json!({ "address": address, "arguments": arguments, "read": read });
+        child.stdin.take().context("no stdin")?.write_all(&serde_json::to_vec(&what)?)?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+        finish(child)?;
+        serde_json::from_str(&line).with_context(|| format!("the script said: {line}"))
     }
 
     fn observe(&self, subject: &Subject, task: &str) -> Result<Trace> {

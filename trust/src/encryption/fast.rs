@@ -2,7 +2,8 @@
 //! long as one of a microcontroller, and the device's AES takes two blocks at a time without a table.
 //!
 //! What was encrypted is read back by other code than that which encrypted it: GCM is put together of counter mode and GHASH
-//! here, piece by piece, as a device does it, and the code of devices itself reads what a device may well have to.
+//! here, piece by piece, as a device does it, and the code of devices itself reads what a device may well have to
+//! (docs/decisions/0102).
 
 use std::vec;
 use std::vec::Vec;

@@ -1,6 +1,8 @@
 //! `cargo xtask bench suit`: what the maker's commands cost beside the tool that a user would pick for the bytes alone. Files
 //! stand in one folder and runs take turns, so a ratio holds on a busy machine too; nothing here fails for being slow.
 //!
+//! The first rows are about devices: instructions of the built loaders, which no other load changes.
+//!
 //! Our files last when a command has ended, those of OpenSSL do not: what that costs on this disk is measured as well.
 
 use std::fmt;
@@ -11,10 +13,11 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::authoring::{CLASS, VENDOR};
 use crate::process;
+use crate::skip;
 use crate::workspace::Workspace;
 
 /// Runs of each; their median counts.
@@ -46,9 +49,24 @@ pub(super) enum Extent {
 
 #[derive(Serialize)]
 pub(super) struct Report {
+    /// Not in the suite.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    devices: Vec<DeviceRow>,
     rows: Vec<Row>,
     lasting: Lasting,
     personalize: Personalize,
+}
+
+/// Instructions on a device, beside those that nobody can leave away.
+#[derive(Deserialize, Serialize)]
+struct DeviceRow {
+    what: String,
+    instructions: u64,
+    beside: String,
+    beside_instructions: u64,
+    ratio: f64,
+    aim: f64,
+    is_met: bool,
 }
 
 /// A command of ours and what stands beside it.
@@ -81,6 +99,14 @@ struct Personalize {
     devices_per_second: f64,
 }
 
+impl fmt::Display for DeviceRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, instructions, beside, beside_instructions, ratio, aim, is_met } = self;
+        write!(f, "{what}: {instructions} instructions; {beside}: {beside_instructions}; ratio {ratio:.2}")?;
+        write!(f, ", aim {aim:.2}: {}", if *is_met { "met" } else { "MISSED" })
+    }
+}
+
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ours, beside, bytes, seconds, beside_seconds, ratio, aim, is_met } = self;
@@ -98,6 +124,7 @@ impl fmt::Display for Row {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.devices.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         let Lasting { bytes, seconds } = self.lasting;
         writeln!(f, "of that, {bytes} bytes written so that they last: {seconds:.3} s")?;
@@ -116,6 +143,10 @@ pub(super) fn measure(workspace: &Workspace, programs: &Path, extent: Extent) ->
         Extent::Brief => (BRIEF_ROUNDS, BRIEF_IMAGE_LEN, BRIEF_DEVICES),
     };
     let has_aims = matches!(extent, Extent::Full);
+    let devices_cost = match extent {
+        Extent::Full => serde_json::from_slice(&skip::count_suit(workspace)?).context("the instructions")?,
+        Extent::Brief => Vec::new(),
+    };
     let desk = Desk { programs, directory: workspace.fresh_directory("bench-suit")?, rounds, has_aims };
     desk.open(image_len)?;
     let create_and_sign = desk.compare(
@@ -138,7 +169,12 @@ pub(super) fn measure(workspace: &Workspace, programs: &Path, extent: Extent) ->
         )?);
     }
     rows.push(hex);
-    Ok(Report { rows, lasting: desk.lasting(image_len)?, personalize: desk.personalize(devices)? })
+    Ok(Report {
+        devices: devices_cost,
+        rows,
+        lasting: desk.lasting(image_len)?,
+        personalize: desk.personalize(devices)?,
+    })
 }
 
 const ENCRYPT: [&str; 10] = [
