@@ -132,7 +132,11 @@ impl Bench {
     }
 
     pub(crate) fn sim(&self, flash: &str, bus: &str) -> Sim {
-        Sim::start(&self.path(flash), bus)
+        self.sim_with(flash, bus, &[])
+    }
+
+    pub(crate) fn sim_with(&self, flash: &str, bus: &str, more: &[&str]) -> Sim {
+        Sim::start(&self.path(flash), bus, more)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -239,9 +243,10 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    fn start(flash: &Path, bus: &str) -> Self {
+    fn start(flash: &Path, bus: &str, more: &[&str]) -> Self {
         let mut command = parent_death::command(program("sim"));
-        let (running, _, stdout) = Running::start(command.arg("--flash").arg(flash).args(["--bus", bus]));
+        command.arg("--flash").arg(flash).args(["--bus", bus]).args(more);
+        let (running, _, stdout) = Running::start(&mut command);
         Self { _running: running, _stdout: stdout }
     }
 }

@@ -13,6 +13,7 @@ mod report;
 mod reports;
 mod revocation;
 mod succession;
+mod tables;
 mod tls;
 
 use device_harness::factory::Factory;
