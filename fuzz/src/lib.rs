@@ -29,13 +29,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "tree", run: manifest::tree, seeds: manifest::tree_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
     Target { name: "chain", run: records::chain, seeds: records::chain_seeds },
     Target { name: "encryption", run: secrets::encryption, seeds: secrets::encryption_seeds },
+    Target { name: "agreement", run: secrets::agreement, seeds: secrets::agreement_seeds },
     Target { name: "mac", run: secrets::mac, seeds: secrets::mac_seeds },
     Target { name: "report", run: secrets::report, seeds: secrets::report_seeds },
     Target { name: "blocks", run: blocks::blocks, seeds: blocks::blocks_seeds },

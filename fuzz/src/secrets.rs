@@ -7,6 +7,7 @@ use suit_manifest::author::{ReportTree, open_report, show_report};
 use suit_manifest::report::{MAX_REPORT_LEN, Measured, Outcome, Place, Progress, Report, ReportNonce};
 use trust::aes::Key128;
 use trust::author::{Recipient, encrypt_with, mac0};
+use trust::blocks::encryption::{AgreementKey, AgreementSecret, HostAlgorithm, HostEncryption, seal};
 use trust::cbor::{Span, Writer};
 use trust::encryption::{ContentAlgorithm, EncryptionInfo, MAX_RECIPIENTS};
 use trust::{ATTACHED_MAC0_ROOM, ErrorKind, Kid, verify_mac0, write_attached_mac0};
@@ -43,6 +44,38 @@ pub(crate) fn encryption_seeds() -> Vec<Vec<u8>> {
         encrypt_with(algorithm, b"content", recipients, &Key128::new([9; 16]), &[3; 16]).unwrap().info
     })
     .collect()
+}
+
+/// A private COSE_Key of P-256, whose d is 5.
+const AGREEMENT_SECRET: &str =
+    "a3010220012358200000000000000000000000000000000000000000000000000000000000000005";
+
+/// What hosts read of a COSE_Encrypt, and files with keys to agree with.
+pub(crate) fn agreement(data: &[u8]) -> bool {
+    let is_key = AgreementKey::parse(data).is_ok() | AgreementSecret::parse(data).is_ok();
+    let Ok(info) = HostEncryption::read(Span { bytes: data, base: 0 }) else { return is_key };
+    assert!(ciborium::from_reader::<ciborium::Value, _>(data).is_ok(), "another reader reads it too");
+    assert!(info.recipients().len() <= MAX_RECIPIENTS as usize);
+    let secret = AgreementSecret::parse(&hex::decode(AGREEMENT_SECRET).unwrap()).unwrap();
+    if let Ok(key) = info.content_key(&secret) {
+        let opened = info.open(&key, &[0; 40]);
+        assert!(opened.is_err() || info.algorithm() == HostAlgorithm::A128Ctr, "nobody made this tag");
+    }
+    let Ok(on_device) = EncryptionInfo::read(Span { bytes: data, base: 0 }) else { return true };
+    assert_eq!(HostAlgorithm::from(on_device.algorithm()), info.algorithm());
+    let Recipient { kid, key } = recipient();
+    assert_eq!(on_device.content_key(&kid, &key).is_ok(), info.content_key_of_device(&kid, &key).is_ok());
+    true
+}
+
+pub(crate) fn agreement_seeds() -> Vec<Vec<u8>> {
+    let secret = hex::decode(AGREEMENT_SECRET).unwrap();
+    let p256 = AgreementSecret::parse(&secret).unwrap().public().clone();
+    let x25519 = hex::decode(format!("a301012004215820{}", "09".repeat(32))).unwrap();
+    let public = [p256, AgreementKey::parse(&x25519).unwrap()];
+    let sealed = [HostAlgorithm::A128Gcm, HostAlgorithm::A128Ctr, HostAlgorithm::ChaCha20Poly1305]
+        .map(|algorithm| seal(algorithm, b"content", &[recipient()], &public).unwrap().info);
+    [secret, x25519].into_iter().chain(sealed).collect()
 }
 
 /// COSE_Mac0.

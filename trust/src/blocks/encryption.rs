@@ -206,11 +206,15 @@ impl<'a> HostRecipient<'a> {
             len == 3 && own.check().is_ok() && item.len() == own.position().abs_diff(start) as usize;
         let fault = own.check().err();
         match headers.algorithm.and_then(Algorithm::number) {
-            Some(number) if number == i64::from(ALG_A128KW) => {
-                // RFC 9053 section 6.2.1: nothing is protected.
+            // As on devices, one that protects what it has no use for is of a kind that is not known.
+            Some(number)
+                if number == i64::from(ALG_A128KW)
+                    && (headers.is_algorithm_protected || headers.protected.is_empty()) =>
+            {
+                // RFC 9053 section 6.2.1: alg is not protected; an empty map is a form of nothing, as on devices.
                 if let Some(error) = fault {
                     reader.refuse(error.kind, error.position);
-                } else if headers.is_algorithm_protected || headers.has_protected {
+                } else if headers.is_algorithm_protected {
                     reader.refuse(ErrorKind::HeaderUnknown, at);
                 } else if !is_plain {
                     reader.refuse(ErrorKind::CoseUnsupported, at);

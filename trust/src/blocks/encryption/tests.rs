@@ -288,6 +288,22 @@ fn sym53_headers_of_an_agreement_count_where_they_are_protected() {
         let info = format!("d86084 {content} {one}");
         assert_eq!(refusal(&info, &p256), expected, "{info}");
     }
+    // A128KW as devices take it: with nothing protected, in either form, and never alg.
+    for (headers, expected) in [
+        ("40 a2012204456b69642d31", None),
+        ("41a0 a2012204456b69642d31", None),
+        ("43a10122 a104456b69642d31", Some(HeaderUnknown)),
+        ("44a1182a00 a2012204456b69642d31", None),
+        ("40 a3012202810104456b69642d31", Some(CriticalHeader)),
+    ] {
+        let info = hex(&format!("d86084 43a10101 a1{iv} f6 81 83 {headers} {WRAPPED}"));
+        let on_device = EncryptionInfo::read(Span { bytes: &info, base: 0 }).map(drop);
+        assert_eq!(read(&info).map(drop).map_err(|error| error.kind).err(), expected, "{headers}");
+        assert_eq!(on_device.map_err(|error| error.kind).err(), expected, "{headers}");
+        let is_ours = read(&info).is_ok_and(|info| info.recipients()[0].is_for_devices());
+        let kids = EncryptionInfo::read(Span { bytes: &info, base: 0 }).map_or(0, |info| info.kids().count());
+        assert_eq!(kids == 1, is_ours, "{headers}");
+    }
     let short = format!("d86084 44a1011818 a1{iv} f6 81 83 40 a201220441aa {WRAPPED}");
     assert_eq!(refusal(&short, &p256), Some(UnexpectedType), "a key of 128 bits for ChaCha20");
 }
