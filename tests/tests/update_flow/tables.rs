@@ -1,9 +1,11 @@
 //! A configuration table, from `create --table` to an application that confirms it, beside the firmware.
 
+use device_harness::factory::{description, device_key, encrypted, provisioning_block_with};
 use serde_json::{Value, json};
 use suit_manifest::Target;
 use suit_manifest::author::UpdateDescription;
 use system_tests::addresses;
+use trust::encryption::ContentAlgorithm;
 
 use crate::bench::{Bench, Ended, Life, Ongoing, Sim, files};
 use crate::relay::{Manner, Relay};
@@ -24,8 +26,7 @@ fn with_table_slot() -> (Bench, Sim) {
 impl Bench {
     /// Writes `table-N.suit` and `table-N.bin`.
     fn table(&self, sequence: u64, content: &[u8]) {
-        let update = device_harness::factory::description(sequence, content);
-        let update = UpdateDescription { target: Target::Table, ..update };
+        let update = UpdateDescription { target: Target::Table, ..description(sequence, content) };
         self.write(&format!("table-{sequence}.suit"), &self.factory.envelope_of(&update));
         self.write(&format!("table-{sequence}.bin"), content);
     }
@@ -143,6 +144,28 @@ fn a_table_that_its_application_rejects_goes_back() {
     // The floor is where it was: the maker's next try needs no number above the bad one's.
     bench.table(3, b"0..85 bar");
     bench.install_table(3, &[]).is_result("confirmed", 0);
+}
+
+/// Nobody but the device reads it on its way, and the floor in the device's block is that of its firmware.
+#[test]
+fn a_table_comes_encrypted_and_with_numbers_of_its_own() {
+    let bench = Bench::new();
+    let key = device_key("A-0001");
+    let block = provisioning_block_with(&[bench.factory.anchor()], Some(5), std::slice::from_ref(&key));
+    bench.write_secret("device.cbor", &block);
+    bench.release(5, Life::Confirms);
+    let _sim = bench.sim_with("flash", &bench.bus, &["--table"]);
+    bench.run(&["provision", "device.cbor"]).is_result("provisioned", 0);
+    bench.update(5, &[]).is_result("confirmed", 0);
+    let content = &long(5)[..4096];
+    let update = UpdateDescription { target: Target::Table, ..description(1, content) };
+    let (update, ciphertext) = encrypted(&update, content, ContentAlgorithm::A128Gcm, &[key]);
+    bench.write("table-1.suit", &bench.factory.envelope_of(&update));
+    bench.write("table-1.bin", &ciphertext);
+    let verify = ["verify", "table-1.suit", "--block", "device.cbor", "--image", "table-1.bin"];
+    assert_eq!(bench.manifest_tool(&verify)["image_decrypted"], true);
+    bench.install_table(1, &[]).is_result("confirmed", 0);
+    assert_eq!(bench.table_of_device(), (json!(1), json!("confirmed")));
 }
 
 #[test]
