@@ -47,7 +47,7 @@ pub enum TesterError {
     #[error(transparent)]
     State(#[from] StateRecordError),
     /// The object has no address, is longer than 4 GiB, or ends before its offset.
-    #[error("{0:?} cannot be sent as an object")]
+    #[error("{:?} cannot be sent as an object{}", .0.object, of(.0.component))]
     Object(Destination),
     /// Several devices have this address.
     #[error("{answers} answers came to {requests} requests")]
@@ -60,6 +60,14 @@ pub enum TesterError {
     /// The device has judged the object and its answer was lost; its state record tells.
     #[error("the answer of the device to the end of the download was lost")]
     VerdictLost,
+}
+
+/// Whose object it is, in words.
+const fn of(component: Component) -> &'static str {
+    match component {
+        Component::Firmware => "",
+        Component::Table => " of the table",
+    }
 }
 
 impl From<BusError> for TesterError {
