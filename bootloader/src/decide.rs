@@ -53,10 +53,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         // nothing.
         self.known()?;
         self.mend();
-        #[cfg(feature = "table")]
-        self.settle_table(wake);
-
-        let image = self.settle(wake);
+        let image = self.settle(wake, wake.request.is_none());
         self.runs_under = image.as_ref().ok().map(VerifiedImage::issuer);
         // An image on trial is another one than those that were silent.
         let is_trial = matches!(self.state().status, Status::Trial { .. });
@@ -69,6 +66,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             Err(refusal) => Some(refusal),
         };
         let stays = Decision { runs: false, refusal: None, listen_ms: 0 };
+        #[cfg(feature = "table")]
+        self.settle_table(wake, refused.is_none());
 
         // Rule 6. With a request in the mailbox the loader stays on the bus.
         if wake.request.is_some() {
@@ -93,11 +92,11 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         Ok(Decision { runs: refusal.is_none(), refusal, ..stays })
     }
 
-    /// Rules 2 to 5: the image that is active, if it verifies.
+    /// Rules 2 to 5: the image that is active, if it verifies. `tries`: what is pending is tried.
     // In its one place; with a table in two.
     #[cfg_attr(not(feature = "table"), inline(always))]
     #[cfg_attr(feature = "table", inline(never))]
-    pub(crate) fn settle(&mut self, wake: &Wake) -> Result<VerifiedImage, Refusal> {
+    pub(crate) fn settle(&mut self, wake: &Wake, tries: bool) -> Result<VerifiedImage, Refusal> {
         // Rule 2. The loader finishes an interrupted swap in its direction.
         swap::resume(&mut self.flash, &mut self.journal, wake.may_retry()).map_err(not_exchanged)?;
 
@@ -105,7 +104,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         // request for the loader comes first. When the journal takes no record nothing has happened, and the active
         // image still runs.
         let mut tried = Ok(());
-        if self.state().status == Status::Pending && wake.request.is_none() {
+        if self.state().status == Status::Pending && tries {
             tried = self.try_pending(wake);
             if self.state().status != Status::Pending {
                 tried?;

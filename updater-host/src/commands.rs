@@ -12,11 +12,11 @@ pub(crate) use revocations::revocations;
 
 use can_bus::Flow;
 use serde::Serialize;
-use update_protocol::profile::{Component, ImageState, Mode, Object};
+use update_protocol::profile::{Component, ImageState, Mode, Object, StateRecord};
 
 use crate::cli::{Abandon, Choice, Cli};
 use crate::connection::{Connection, Trouble};
-use crate::device::{Device, DeviceTrust, InfoReport, ScanReport};
+use crate::device::{Device, DeviceTrust, InfoReport, ScanReport, target_of};
 use crate::error::{Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
@@ -56,13 +56,22 @@ pub(crate) struct Done {
     node: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     list_sequence: Option<u64>,
+    /// What of the device it was about, where there is a choice: `firmware` or `table`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'static str>,
     #[serde(skip)]
     words: String,
 }
 
 impl Done {
     fn new(result: &'static str, device: &Device, list_sequence: Option<u64>, words: String) -> Self {
-        Self { result, serial: device.serial.to_string(), node: device.node, list_sequence, words }
+        let serial = device.serial.to_string();
+        Self { result, serial, node: device.node, list_sequence, target: None, words }
+    }
+
+    /// The same, about what the device is turned to.
+    fn of_target(result: &'static str, device: &Device, words: String) -> Self {
+        Self { target: Some(target_of(device.component).name()), ..Self::new(result, device, None, words) }
     }
 }
 
@@ -95,12 +104,25 @@ pub(crate) async fn abandon(
     let (component, what) =
         if options.table { (Component::Table, "table") } else { (Component::Firmware, "image") };
     let device = device.turned(component)?;
-    let words = format!("{} has no install in progress; its active {what} is unchanged.", device.serial);
-    // An application is not interrupted for nothing.
-    let idle = device.state.image != ImageState::Pending && !device.state.flags.resumable;
-    if idle && device.state.mode == Mode::Application {
-        return Ok(Done::new("nothing-to-abandon", &device, None, words));
+    let waits = |state: &StateRecord| state.image == ImageState::Pending || state.flags.resumable;
+    let serial = &device.serial;
+    // Nobody is interrupted for nothing.
+    if !waits(&device.state) && matches!(device.state.mode, Mode::Application | Mode::Loader) {
+        let other = match (device.other.as_ref().is_some_and(waits), component) {
+            (false, _) => "",
+            (true, Component::Firmware) => " An install of its table is in progress: --table drops it.",
+            (true, Component::Table) => {
+                " An install of its firmware is in progress: without --table it is dropped."
+            }
+        };
+        let words = format!("{serial} has no install of its {what} in progress.{other}");
+        return Ok(Done::of_target("nothing-to-abandon", &device, words));
     }
+    let dropped = match device.state.image {
+        ImageState::Pending => format!("the {what} that waited for a reset"),
+        _ => "the install that was in progress".to_owned(),
+    };
+    let words = format!("{serial}: {dropped} is dropped; its active {what} is unchanged.");
     if let Some(on_trial) = device.on_trial() {
         let what = if on_trial == Component::Table { "table" } else { "image" };
         let words = format!("the device has not confirmed its active {what}; this command reverts it");
@@ -114,7 +136,7 @@ pub(crate) async fn abandon(
     let _ = session.reset().await;
     abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
     back_with_a_result(&mut connection, device.node, cli, interrupt).await?;
-    Ok(Done::new("abandoned", &device, None, words))
+    Ok(Done::of_target("abandoned", &device, words))
 }
 
 /// # Errors

@@ -13,7 +13,7 @@ use update_protocol::profile::anchors::{AnchorEntry, AnchorReport, DomainEntry};
 use update_protocol::profile::{Component, ImageState, Mode, StateRecord, UNPROVISIONED_SERIAL};
 use uuid::Uuid;
 
-use crate::error::{DeviceAnswerError, Error, NO_IDENTITY, state_hint};
+use crate::error::{DeviceAnswerError, Error, NO_IDENTITY, state_hint, table_hint};
 use crate::output::Report;
 use crate::text::DeviceText;
 
@@ -311,6 +311,30 @@ impl Device {
         Ok(())
     }
 
+    /// Whether something tries what is installed: a table that nothing tries waits for good.
+    ///
+    /// # Errors
+    /// [`Error::NoFirmware`]
+    pub(crate) fn check_tries(&self) -> Result<(), Error> {
+        let firmware = self.firmware();
+        let runs = firmware.mode == Mode::Application
+            || matches!(firmware.image, ImageState::Confirmed | ImageState::Pending | ImageState::Trial);
+        if self.component == Component::Table && !runs {
+            return Err(Error::NoFirmware { serial: self.serial.to_string() });
+        }
+        Ok(())
+    }
+
+    /// What waits for a reset beside the component that is looked at, and starts with it.
+    pub(crate) fn waits_beside(&self) -> Option<Component> {
+        let waits = self.other.as_ref().is_some_and(|state| state.image == ImageState::Pending);
+        let other = match self.component {
+            Component::Firmware => Component::Table,
+            Component::Table => Component::Firmware,
+        };
+        waits.then_some(other)
+    }
+
     /// The state of its firmware.
     fn firmware(&self) -> &StateRecord {
         self.of(Component::Firmware).unwrap_or(&self.state)
@@ -358,7 +382,10 @@ impl Device {
 
     /// What the technician can do about its state; `None`: nothing.
     fn hint(&self) -> Option<&'static str> {
-        if self.lost_identity() { Some(NO_IDENTITY) } else { state_hint(self.firmware()) }
+        if self.lost_identity() {
+            return Some(NO_IDENTITY);
+        }
+        state_hint(self.firmware()).or_else(|| self.of(Component::Table).and_then(table_hint))
     }
 
     /// # Errors
@@ -482,6 +509,7 @@ impl std::fmt::Display for TableSummary {
             sequence => write!(f, "table {sequence}")?,
         }
         match self.image {
+            "none" if self.sequence != 0 => f.write_str(" DAMAGED (see info)"),
             "trial" => f.write_str(" on trial"),
             "pending" => f.write_str(", and another one waits for a reset"),
             "reverting" => f.write_str(", is reverting"),
@@ -658,8 +686,9 @@ impl Report for InfoReport {
             line("to do", hint);
         }
         line("slot", &format_args!("{} bytes", self.slot_capacity));
-        if let Some(table) = &self.summary.table {
-            table.lines(&mut line);
+        match &self.summary.table {
+            Some(table) => table.lines(&mut line),
+            None => line("table", &"none: the device keeps none, or its application does not say"),
         }
         if !self.anchors.is_empty() {
             let anchors = if self.anchor_compiled_in { "anchors (built in)" } else { "anchors" };

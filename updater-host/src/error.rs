@@ -16,7 +16,7 @@ pub(crate) use answer::DeviceAnswerError;
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use line::LineFault;
 pub(crate) use provision::ProvisionConflict;
-pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint};
+pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint, table_hint};
 pub(crate) use report::ReportFault;
 pub(crate) use roots::RootFault;
 pub(crate) use words::{nrc_words, slot_name};
@@ -115,6 +115,9 @@ pub(crate) enum Error {
     /// A release or a command for what the device does not have.
     #[error("{serial} has no configuration table")]
     NoTable { serial: String },
+    /// A table for a device on which nothing runs.
+    #[error("{serial} has no firmware that runs, and firmware is what tries a table")]
+    NoFirmware { serial: String },
     /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,

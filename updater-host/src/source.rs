@@ -45,7 +45,12 @@ impl HostChecks {
         match (outcome, self) {
             (Ok(value), _) => Ok(Some(value)),
             (
-                Err(error @ (Error::Refused { .. } | Error::NoTable { .. } | Error::AnchorMissing)),
+                Err(
+                    error @ (Error::Refused { .. }
+                    | Error::NoTable { .. }
+                    | Error::NoFirmware { .. }
+                    | Error::AnchorMissing),
+                ),
                 Self::Skipped,
             ) => {
                 output.warn(&error.code(), &format!("skipped: {error}"));
@@ -60,7 +65,7 @@ impl HostChecks {
 /// images it is the one that the manifest has for this device.
 ///
 /// # Errors
-/// [`Error::NoTable`], [`Error::Refused`], and those of [`files::read`]
+/// [`Error::NoTable`], [`Error::NoFirmware`], [`Error::Refused`], and those of [`files::read`]
 pub(crate) fn from_files(
     envelope: &Path,
     images: &[PathBuf],
@@ -75,6 +80,7 @@ pub(crate) fn from_files(
     let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
     let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
     checks.apply(device.turn(component_in(&envelope)), output)?;
+    checks.apply(device.check_tries(), output)?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
@@ -91,7 +97,7 @@ pub(crate) fn from_files(
 /// digests ([`device_lists::file_name`], [`device_lists::ciphertext_name`]).
 ///
 /// # Errors
-/// [`Error::NotInBundle`], [`Error::NoTable`], [`Error::Refused`], and those of [`files::read_file`]
+/// [`Error::NotInBundle`], [`Error::NoTable`], [`Error::NoFirmware`], [`Error::Refused`], and those of [`files::read_file`]
 pub(crate) fn from_bundle(
     folder: &Path,
     trusted: &TrustStoreBuf,
@@ -108,6 +114,7 @@ pub(crate) fn from_bundle(
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
     checks.apply(device.turn(component_in(&envelope)), output)?;
+    checks.apply(device.check_tries(), output)?;
     let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
     // Without facts nobody knows which image it is.
     let Some(facts) = facts else { return Err(Error::NothingToInstall) };

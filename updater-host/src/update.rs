@@ -302,6 +302,13 @@ impl Run<'_> {
                 format!("the device has not confirmed its active {what}; this update reverts it first");
             output.warn("on-trial", &words);
         }
+        if let Some(component) = device.waits_beside() {
+            let what = target_of(component).name();
+            output.warn(
+                "pending",
+                &format!("an installed {what} waits for a reset; this update starts it too"),
+            );
+        }
         if !options.yes && !on_trial {
             let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
             if !confirmed {
@@ -392,6 +399,7 @@ fn is_about_the_release(error: &Error) -> bool {
     let is_refused = matches!(
         error,
         Error::NoTable { .. }
+            | Error::NoFirmware { .. }
             | Error::Refused {
                 subject: Subject::Envelope | Subject::Image | Subject::SlotImage { .. } | Subject::Table,
                 ..

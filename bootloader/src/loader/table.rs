@@ -94,13 +94,14 @@ impl<F: NorFlash, L: HasLayout> Loader<'_, F, L> {
         self.other.refusal
     }
 
-    /// Rules 2 to 5 for the table. Whatever comes of them, the firmware goes on by its own.
+    /// Rules 2 to 5 for the table. Whatever comes of them, the firmware goes on by its own. `runs`: firmware verified, which is
+    /// what tries a table; without it one that is pending waits.
     #[inline(never)]
-    pub(crate) fn settle_table(&mut self, wake: &Wake) {
+    pub(crate) fn settle_table(&mut self, wake: &Wake, runs: bool) {
         let settled = match self.turn(true) {
             Ok(()) => {
                 let _ = self.journal.mend(&mut self.flash);
-                self.settle(wake).and_then(found)
+                self.settle(wake, runs && wake.request.is_none()).and_then(found)
             }
             Err(refusal) => Err(refusal),
         };

@@ -119,6 +119,23 @@ fn boot92_a_table_that_is_not_confirmed_goes_back() {
     assert_eq!(board.found_table(), Some(table));
 }
 
+/// A table that nothing could confirm is not tried: it waits for firmware, and another one may take its place.
+#[test]
+fn boot92_a_table_waits_for_firmware() {
+    let (mut board, factory) = (Board::new(4), Factory::new(1));
+    board.provision_with(&factory, &[device_key("A-0001")]);
+    for number in [1, 2] {
+        let (envelope, table) = release(&factory, number, 3000);
+        board.install_table(&envelope, &table).unwrap();
+        assert_eq!(board.boot(), Boot::Stay(Some(Reason::NothingBootable)));
+        assert_eq!(board.table_state().status, Status::Pending);
+    }
+    let image = board.image(6000, 1);
+    board.install(&factory.envelope(1, &image), &image).unwrap();
+    assert!(matches!(board.boot(), Boot::Run(_)));
+    assert_eq!(board.table().found().map(|found| (found.sequence, found.is_on_trial)), Some((2, true)));
+}
+
 /// docs/attacks.md, BOOT93: floors are apart, and each holds.
 #[test]
 fn boot93_a_table_below_its_floor_is_refused_in_every_state() {

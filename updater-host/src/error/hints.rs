@@ -19,6 +19,7 @@ impl Error {
             Self::NoTable { .. } => {
                 "Check that it is the right device: updater-host info shows whether a device has a table."
             }
+            Self::NoFirmware { .. } => "Install a release of firmware first; then run this update again.",
             Self::NotInBundle { .. } => {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
             }

@@ -230,5 +230,29 @@ pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
     }
 }
 
+/// What a technician can do about the state of a table; `None`: nothing.
+#[must_use]
+pub(crate) const fn table_hint(state: &StateRecord) -> Option<&'static str> {
+    match state.image {
+        ImageState::Pending => Some(
+            "A table waits for a reset. Run updater-host reset to try it, or updater-host abandon --table to drop it.",
+        ),
+        ImageState::Trial => Some(
+            "The table is on trial, and the next reset brings the one before it back. Run the update again to wait until the \
+             application confirms it.",
+        ),
+        ImageState::None if state.active_sequence != 0 => Some(
+            "The table is damaged, and the application goes without it. Run the update of the table again.",
+        ),
+        _ if state.flags.resumable => Some(
+            "Run the update of the table again; it resumes. Run updater-host abandon --table to drop it.",
+        ),
+        _ if state.flags.reverted => Some(
+            "The application did not confirm its last table, and has the one before it. Ask the manufacturer for another one.",
+        ),
+        ImageState::None | ImageState::Confirmed | ImageState::Reverting => None,
+    }
+}
+
 #[cfg(test)]
 mod tests;

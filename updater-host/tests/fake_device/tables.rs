@@ -7,6 +7,7 @@ use update_protocol::uds::Nrc;
 use crate::fake::{After, Asked, FakeDevice, Script};
 use crate::fake_table::Table;
 use crate::made::{TABLE, TABLE_SEQUENCE};
+use crate::revocation::warnings;
 use crate::{Bench, Ended};
 
 impl Bench {
@@ -257,4 +258,66 @@ fn an_install_of_a_table_is_abandoned() {
     bench.run(&["abandon", "--table"]).is_result("abandoned", 0);
     assert_eq!(device.asked(), [Asked::Programming, Asked::AbandonTable, Asked::Reset]);
     bench.run(&["abandon", "--table"]).is_result("nothing-to-abandon", 0);
+}
+
+/// What a command says to people.
+fn said(bench: &Bench, arguments: &[&str]) -> String {
+    let output = bench.command(&[&["--patience", "2s"], arguments].concat()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Nobody is interrupted for nothing, in the loader neither, and each is told of the other.
+#[test]
+fn nothing_is_abandoned_that_is_not_there() {
+    let bench = Bench::new();
+    let device = bench.with_table(|_, script| script.stays_for = Some(0x030f));
+    bench.run(&["abandon"]).is_result("nothing-to-abandon", 0);
+    let ended = bench.run(&["abandon", "--table"]);
+    ended.is_result("nothing-to-abandon", 0);
+    assert_eq!(ended.last["target"], "table");
+    assert_eq!(device.asked(), []);
+    drop(device);
+    let device = bench.with_table(|table, _| table.image = ImageState::Pending);
+    let words = said(&bench, &["abandon"]);
+    assert!(
+        words.contains("no install of its image in progress") && words.contains("--table drops it"),
+        "{words}"
+    );
+    let words = said(&bench, &["abandon", "--table"]);
+    assert!(words.contains("the table that waited for a reset is dropped"), "{words}");
+    drop(device);
+}
+
+/// docs/tables.md: nothing would try it.
+#[test]
+fn host48_a_table_for_a_device_without_firmware_is_not_sent() {
+    let bench = Bench::new();
+    let device = bench.with_table(|_, script| script.stays_for = Some(0x0301));
+    bench.update_table(&[]).is_error("nothing-bootable", 7);
+    assert_eq!(device.asked(), []);
+}
+
+/// What is installed beside starts with the same reset.
+#[test]
+fn what_waits_beside_a_release_is_told_before() {
+    let bench = Bench::new();
+    let device = bench.with_table(|_, script| script.is_pending = true);
+    let ended = bench.update_table(&[]);
+    assert!(warnings(&ended).contains(&"pending".to_owned()), "{}", ended.stdout);
+    drop(device);
+}
+
+#[test]
+fn a_damaged_table_is_called_so() {
+    let bench = Bench::new();
+    let device = bench.with_table(|table, _| table.image = ImageState::None);
+    let words = said(&bench, &["info"]);
+    assert!(
+        words.contains("table 2 DAMAGED") && words.contains("Run the update of the table again"),
+        "{words}"
+    );
+    assert!(said(&bench, &["scan"]).contains("table 2 DAMAGED"));
+    drop(device);
+    let _without = bench.device(|_| ());
+    assert!(said(&bench, &["info"]).contains("none: the device keeps none"));
 }
