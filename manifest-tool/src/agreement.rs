@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use trust::blocks::encryption::{AgreementKey, AgreementSecret};
+use trust::blocks::encryption::{AgreementKey, AgreementKeyError, AgreementSecret};
 use trust::host::MAX_KEY_FILE_LEN;
 
 use crate::error::Error;
@@ -29,9 +29,11 @@ pub(crate) fn open_public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKeyFile>, 
     Ok(keys)
 }
 
-/// Reads a private key that its owner alone can read.
+/// Reads a private key that its owner alone can read. A public key may be read by all: that it is one comes first.
 pub(crate) fn open_private_key(path: &Path) -> Result<AgreementSecret, Error> {
-    must_be_private(path)?;
-    AgreementSecret::parse(&read_secret(path, MAX_KEY_FILE_LEN)?)
-        .map_err(|source| Error::AgreementKey { path: path.to_owned(), source })
+    let secret = AgreementSecret::parse(&read_secret(path, MAX_KEY_FILE_LEN)?);
+    if !matches!(secret, Err(AgreementKeyError::Public)) {
+        must_be_private(path)?;
+    }
+    secret.map_err(|source| Error::AgreementKey { path: path.to_owned(), source })
 }

@@ -251,11 +251,14 @@ impl ImageView {
             Some(decrypted) => {
                 let DecryptedView { sha256, size, recipients, other_recipients } = decrypted;
                 let names = recipients.join(", ");
-                let mut fetched_words = format!("{own}, for {} key(s): {names}", recipients.len());
-                if !other_recipients.is_empty() {
-                    let others: Vec<_> = other_recipients.iter().map(OtherRecipientView::words).collect();
-                    fetched_words += &format!("; for others: {}", others.join(", "));
-                }
+                let others: Vec<_> = other_recipients.iter().map(OtherRecipientView::words).collect();
+                let others = others.join(", ");
+                let readers = match (recipients.len(), other_recipients.len()) {
+                    (count, 0) => format!("for {count} key(s): {names}"),
+                    (0, _) => format!("for no device of ours, for others: {others}"),
+                    (count, _) => format!("for {count} key(s): {names}; for others: {others}"),
+                };
+                let fetched_words = format!("{own}, {readers}");
                 vec![(installed, words(*size, sha256)), (fetched, fetched_words)]
             }
             None => vec![(installed, own)],

@@ -124,6 +124,20 @@ pub enum ImageError {
     /// A table has no addresses, and this format has them.
     #[error("it is {}, whose bytes have addresses, and a table is installed as it is", .0.name())]
     NotTable(Format),
+    /// The same, where the command line calls it so.
+    #[error("a table is installed as it is, and --image-format calls it {}", .0.name())]
+    NotFormatOfTable(Format),
+    /// A table without a byte.
+    #[error("it is empty, and a table has at least one byte")]
+    EmptyTable,
+    /// A table that is longer than the slot.
+    #[error("the table has {len} bytes, and the limit is {limit}")]
+    TableTooLong {
+        /// Bytes of the table.
+        len: u64,
+        /// Size of the slot, or [`MAX_IMAGE_LEN`].
+        limit: u64,
+    },
     /// An image is public.
     #[error("it is {0}")]
     Secret(Kind),
@@ -153,6 +167,9 @@ impl ImageError {
             Self::NotTable(_) => {
                 "Convert it to a plain binary (objcopy -O binary), or pass --image-format bin to install these very bytes."
             }
+            Self::NotFormatOfTable(_) => "Omit --image-format, or pass --image-format bin.",
+            Self::EmptyTable => "Check that the file was written, and that you passed the right one.",
+            Self::TableTooLong { .. } => "Shorten it, or check --slot-size.",
             Self::Secret(_) => "Pass a file that everybody may read.",
             Self::HeaderInSegment => {
                 "Keep the section headers when you strip the file, or link with -nmagic."
@@ -192,11 +209,17 @@ pub fn make<'i>(input: impl Into<Cow<'i, [u8]>>, options: &Options) -> Result<Im
 /// # Errors
 /// [`ImageError`]
 pub fn table(input: Vec<u8>, format: Option<Format>, slot_size: Option<u64>) -> Result<Image, ImageError> {
-    match format.unwrap_or_else(|| detect(&input)) {
-        Format::Bin => {}
-        other => return Err(ImageError::NotTable(other)),
+    match (format, detect(&input)) {
+        (Some(Format::Bin), _) | (None, Format::Bin) => {}
+        (Some(named), found) if named != found => return Err(ImageError::NotFormatOfTable(named)),
+        (_, found) => return Err(ImageError::NotTable(found)),
     }
-    extract(Cow::Owned(input), &Options { format: Some(Format::Bin), slot_size, ..Options::default() })
+    let options = Options { format: Some(Format::Bin), slot_size, ..Options::default() };
+    extract(Cow::Owned(input), &options).map_err(|error| match error {
+        ImageError::Empty => ImageError::EmptyTable,
+        ImageError::TooLong { len, limit } => ImageError::TableTooLong { len, limit },
+        other => other,
+    })
 }
 
 /// Whether a program has these bytes in one piece, wherever its pieces are loaded: a loader has option bytes far from its

@@ -131,7 +131,9 @@ impl Error {
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
             Self::Member { fault, .. } => fault.hint(),
-            Self::ImageMismatch { .. } => "Pass the image that manifest-tool create wrote for this manifest.",
+            Self::ImageMismatch { .. } => {
+                "Pass the image that manifest-tool create wrote for this manifest; of a table, the file it was made of."
+            }
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
             Self::Authorities(_) => {
                 "Pass the PEM certificate of the authority that issued the server's certificate."

@@ -205,6 +205,10 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
     let report = workshop.ok(&split("verify r.suit --public-key release.cose --image image.enc"));
     assert!(report.get("image_decrypted").is_none(), "{report}");
     let refused = |more: &str| workshop.refused(&split(&format!("{verify} {more}")));
+    let plain = "verify signed.suit --public-key release.cose --image image.bin --decryption-key p256.pem";
+    assert_eq!(workshop.refused(&split(plain)), ("usage".to_owned(), 2));
+    let words = workshop.run(&split(plain)).stderr;
+    assert!(words.contains("the release is not encrypted"), "{words}");
     openssl(&workshop, "genpkey -algorithm X25519 -out other.pem");
     openssl(&workshop, "genpkey -algorithm ed25519 -out ed25519.pem");
     openssl(&workshop, "pkcs8 -topk8 -v2 aes-256-cbc -in p256.pem -passout file:passphrase -out locked.pem");
@@ -214,7 +218,7 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
         ("other.pem", "device-key-unknown", 5),
         ("ed25519.pem", "key-invalid", 4),
         ("locked.pem", "key-invalid", 4),
-        ("p256.pub", "secret-readable", 4),
+        ("p256.pub", "key-invalid", 4),
         ("exposed.pem", "secret-readable", 4),
     ] {
         assert_eq!(refused(key), (code.to_owned(), exit), "{key}");
@@ -240,6 +244,11 @@ fn others_that_read_a_release_are_named() {
     assert_eq!(others.len(), 2);
     let text = workshop.run(&split("inspect e.suit")).stdout;
     assert!(text.contains("for 3 key(s)") && text.contains("for others: ECDH-ES + A128KW (-29)"), "{text}");
+    workshop.ok(&split(&format!("{ENCRYPT} {TO_BOTH}")));
+    let text = workshop.run(&split("inspect e.suit")).stdout;
+    assert!(text.contains("bytes, SHA-256") && !text.contains("key(s)"), "{text}");
+    assert!(text.contains("for no device of ours, for others: ECDH-ES + A128KW (-29)"), "{text}");
+    workshop.ok(&split(&format!("{ENCRYPT} {TO_BOTH} --recipients recipients.csv")));
     let found = |file: &str| -> Vec<String> {
         let run = workshop.run(&["--json", "lint", file]);
         let findings = run.object()["findings"].as_array().cloned().unwrap();

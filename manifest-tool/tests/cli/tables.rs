@@ -143,18 +143,24 @@ fn what_is_no_table_is_refused_by_name() {
         assert_eq!(workshop.refused(&split(&create)), ("image-unusable".into(), 5), "{name}");
     }
     let words = workshop.run(&split(&create)).stderr;
-    assert!(words.contains("nothing to load"), "{words}");
+    assert!(words.contains("a table has at least one byte"), "{words}");
     // A text that looks like one is meant as it is.
     workshop.write("limits", b"S1;80 bar\n");
     assert_eq!(workshop.refused(&split(&create)).0, "image-unusable");
     let words = workshop.run(&split(&create)).stderr;
     assert!(words.contains("S-records") && words.contains("--image-format bin"), "{words}");
     workshop.ok(&split(&format!("{create} --image-format bin")));
-    assert_eq!(workshop.refused(&split(&format!("{create} --image-format hex --force"))).0, "image-unusable");
+    let named = format!("{create} --image-format hex --force");
+    assert_eq!(workshop.refused(&split(&named)).0, "image-unusable");
+    let words = workshop.run(&split(&named)).stderr;
+    assert!(words.contains("--image-format calls it Intel HEX"), "{words}");
     std::fs::copy(workshop.path("root.pem"), workshop.path("limits")).unwrap();
     assert_eq!(workshop.refused(&split(&format!("{create} --force"))).0, "image-unusable");
     workshop.write("limits", &[0; 4097]);
-    assert_eq!(workshop.refused(&split(&format!("{create} --force --slot-size 4K"))).0, "image-unusable");
+    let small = format!("{create} --force --slot-size 4K");
+    assert_eq!(workshop.refused(&split(&small)).0, "image-unusable");
+    let words = workshop.run(&split(&small)).stderr;
+    assert!(words.contains("the table has 4097 bytes") && !words.contains("linker"), "{words}");
     workshop.ok(&split(&format!("{create} --force --slot-size 5K")));
     let onto_itself = create.replace("unsigned.suit", "limits");
     assert_eq!(workshop.refused(&split(&format!("{onto_itself} --force"))).0, "same-file");

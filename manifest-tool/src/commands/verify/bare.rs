@@ -90,6 +90,9 @@ impl BareArguments {
         if let Some(path) = image {
             let image = read(path, MAX_PAYLOAD_LEN)?;
             let named = Named::of(&tree.manifest);
+            if secret.is_some() && named.encryption_infos.is_empty() {
+                return Err(Error::usage("the release is not encrypted; omit --decryption-key"));
+            }
             let image = match &secret {
                 Some(secret) => named.decrypted(envelope, &image, secret)?,
                 None => image,
