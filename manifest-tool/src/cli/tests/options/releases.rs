@@ -48,7 +48,7 @@ pub(super) const COMMANDS: &[Options] = &[
     Options { shortest: "compose d --out o", alone: &["--force"], needs: &[], excludes: &[] },
     Options {
         shortest: "encrypt u --image i --recipients r --out o --ciphertext-out c",
-        alone: &["--algorithm a128ctr", "--force"],
+        alone: &["--algorithm a128ctr", "--public-key p", "--force"],
         needs: &[
             ("--second-image s", "--second-ciphertext-out t"),
             ("--second-ciphertext-out t", "--second-image s"),
@@ -60,7 +60,20 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--devices d", ""),
             ("--derivation cmac", ""),
             ("--revision 1", ""),
+            ("--info-out f", ""),
         ],
+    },
+    Options {
+        shortest: "encrypt u --image i --public-key p --out o --ciphertext-out c",
+        alone: &["--public-key q", "--recipients r", "--algorithm a128ctr"],
+        needs: &[],
+        excludes: &[("--info-out f", "")],
+    },
+    Options {
+        shortest: "encrypt --image i --public-key p --info-out f --ciphertext-out c",
+        alone: &["--public-key q", "--recipients r", "--algorithm chacha20-poly1305"],
+        needs: &[],
+        excludes: &[("--out o", ""), ("--second-image s", "--second-ciphertext-out t")],
     },
     Options {
         shortest: "encrypt u --image i --master m --line l --serial s --out o --ciphertext-out c",
@@ -128,12 +141,17 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--class c", "--vendor example.com"),
             ("--serial s", "--vendor example.com --class c"),
         ],
-        excludes: &[("--block b", ""), ("--public-key p", ""), ("--keys-of b", "")],
+        excludes: &[
+            ("--block b", ""),
+            ("--public-key p", ""),
+            ("--keys-of b", ""),
+            ("--decryption-key k", "--image i"),
+        ],
     },
     Options {
         shortest: "verify r --public-key p",
         alone: &["--public-key q", "--keys-of b", "--require 2", "--allow-eddsa", "--image i"],
-        needs: &[],
+        needs: &[("--decryption-key k", "--image i")],
         excludes: &[
             ("--require 0", ""),
             ("--require 65", ""),
@@ -204,6 +222,7 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--keys-of c", ""),
             ("--require 1", ""),
             ("--allow-eddsa", ""),
+            ("--decryption-key k", "--image i"),
         ],
     },
     Options {
