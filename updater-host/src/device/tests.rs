@@ -1,6 +1,7 @@
 use update_protocol::profile::Flags;
 
 use super::*;
+use crate::output::Report as _;
 
 fn device() -> Device {
     let state = StateRecord {
