@@ -65,6 +65,8 @@ mod tests {
             meant.insert(build(&AN386, &format!("{more},in-place")));
             if package == LOADER {
                 meant.extend(Loader::ALL.map(|loader| build(&AN386, &format!(",{}", loader.features()))));
+            } else {
+                meant.insert(build(&AN386, ",table"));
             }
             assert_eq!(builds, meant, "{package}");
         }

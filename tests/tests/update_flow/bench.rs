@@ -406,6 +406,11 @@ impl Ongoing {
         self
     }
 
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.end();
+    }
+
     pub(crate) fn end(mut self) -> Ended {
         self.stdout.read_to_string(&mut self.lines).expect("the rest");
         let stderr = self.stderr.join().expect("stderr");

@@ -6,8 +6,10 @@ use std::process::{Command, ExitStatus};
 use device_harness::factory::Factory;
 use emulator::parent_death;
 use serde_json::{Value, json};
+use system_tests::addresses;
 
-use crate::bench::{Bench, Ended, Life, files, program};
+use crate::bench::{Bench, Ended, Life, Ongoing, files, program};
+use crate::relay::{Manner, Relay};
 
 /// Three devices, in the folder `line`, for the root of the bench.
 fn bench() -> Bench {
@@ -176,4 +178,19 @@ fn host35_a_power_cut_between_any_two_steps_goes_on() {
         }
     }
     assert!(cuts >= 12 && went_on >= 10, "{cuts}, {went_on}");
+}
+
+/// The device has its block and did not hear the reset: it still answers at the address of blank devices.
+#[test]
+fn host35_a_power_cut_between_block_and_reset_goes_on() {
+    let bench = bench();
+    let _board = bench.sim("flash", &bench.bus);
+    let of_the_line = addresses::bus().expect("a port");
+    let relay = Relay::start(&of_the_line, &bench.bus, Manner::NoReset);
+    let ongoing = Ongoing::start(bench.command(&NEXT).env("ANCHORAGE_BUS", &of_the_line));
+    relay.until_reset();
+    ongoing.kill();
+    bench.run(&NEXT).is_result("found", 0);
+    assert_eq!(log(&bench), [("begun".to_owned(), "L-1".to_owned()), ("found".to_owned(), "L-1".to_owned())]);
+    assert_eq!(bench.info()["node"], 0x21);
 }

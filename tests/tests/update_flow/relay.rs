@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use can_bus::{Bus, BusAddress};
 use update_protocol::can::{Frame, Id};
@@ -22,33 +22,49 @@ pub(crate) enum Manner {
     Quiet,
     /// Random frames, with foreign identifiers and with those of the transfer, to both sides.
     Noisy,
+    /// The device does not hear that it shall start anew.
+    NoReset,
 }
+
+/// Hard reset (ISO 14229-1, 10.3) in a single frame.
+const RESET: [u8; 3] = [2, 0x11, 1];
 
 /// A relay; it ends when it is dropped.
 pub(crate) struct Relay {
     stopping: Arc<AtomicBool>,
+    has_dropped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Relay {
     pub(crate) fn start(one: &str, other: &str, manner: Manner) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
+        let has_dropped = Arc::new(AtomicBool::new(false));
         let (up, is_up) = std::sync::mpsc::channel();
         let addresses: [BusAddress; 2] = [one, other].map(|bus| bus.parse().expect("a bus"));
         let thread = std::thread::spawn({
-            let stopping = Arc::clone(&stopping);
+            let (stopping, has_dropped) = (Arc::clone(&stopping), Arc::clone(&has_dropped));
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 runtime.expect("a runtime").block_on(async {
                     let one = Bus::open(&addresses[0]).await.expect("a bus");
                     let other = Bus::open(&addresses[1]).await.expect("a bus");
                     up.send(()).expect("the test waits");
-                    relay(one, other, manner, &stopping).await;
+                    relay(one, other, manner, &stopping, &has_dropped).await;
                 });
             }
         });
         is_up.recv().expect("the relay starts");
-        Self { stopping, thread: Some(thread) }
+        Self { stopping, has_dropped, thread: Some(thread) }
+    }
+
+    /// Waits for the reset that [`Manner::NoReset`] takes away.
+    pub(crate) fn until_reset(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.has_dropped.load(Ordering::Relaxed) {
+            assert!(Instant::now() < end, "no reset within a minute");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -61,12 +77,25 @@ impl Drop for Relay {
     }
 }
 
-async fn relay(mut one: Bus, mut other: Bus, manner: Manner, stopping: &AtomicBool) {
+async fn relay(
+    mut one: Bus,
+    mut other: Bus,
+    manner: Manner,
+    stopping: &AtomicBool,
+    has_dropped: &AtomicBool,
+) {
     let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
     let mut frames: u32 = 0;
     while !stopping.load(Ordering::Relaxed) {
         tokio::select! {
-            frame = one.recv() => other.send(&frame.expect("a frame")).await.expect("sent"),
+            frame = one.recv() => {
+                let frame = frame.expect("a frame");
+                if manner == Manner::NoReset && frame.data().starts_with(&RESET) {
+                    has_dropped.store(true, Ordering::Relaxed);
+                    continue;
+                }
+                other.send(&frame).await.expect("sent");
+            }
             frame = other.recv() => one.send(&frame.expect("a frame")).await.expect("sent"),
             () = tokio::time::sleep(Duration::from_millis(50)) => continue,
         }

@@ -345,9 +345,24 @@ impl<'a> Line<'a> {
             };
             let block = self.list.block(row)?;
             let trusted = self.trusted(&block)?;
+            let device = self.at_its_address(row, device).await?;
             last = Some(self.finish(row, &block, device, trusted, Outcome::Found).await?);
         }
         Ok(last)
+    }
+
+    /// A device that took its block just before the line was cut off answers where blank devices do until it starts anew.
+    async fn at_its_address(&mut self, row: &Row, device: Device) -> Result<Device, Error> {
+        if device.node == row.node_address || device.state.mode != Mode::Loader {
+            return Ok(device);
+        }
+        let _ = reset(&mut self.connection, device.node).await?;
+        let found = back(&mut self.connection, row.node_address, self.cli, self.interrupt).await;
+        if let Err(Error::Interrupted(moment)) = found {
+            return Err(Error::Interrupted(moment));
+        }
+        // A device whose block says otherwise is back where it was.
+        read(&mut self.connection, if found.is_ok() { row.node_address } else { device.node }).await
     }
 
     /// Waits for the one device in factory state that may have this block, or for the one that has it already.
