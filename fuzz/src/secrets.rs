@@ -3,8 +3,10 @@
 
 use ciborium::cbor;
 use suit_manifest::Reason;
-use suit_manifest::author::{ReportTree, open_report, show_report};
-use suit_manifest::report::{MAX_REPORT_LEN, Measured, Outcome, Place, Progress, Report, ReportNonce};
+use suit_manifest::report::{
+    MAX_REPORT_LEN, Measured, Outcome, Place, Progress, Report, ReportNonce, ReportTree, open_report,
+    show_report,
+};
 use trust::aes::Key128;
 use trust::author::{Recipient, encrypt_with, mac0};
 use trust::blocks::encryption::{AgreementKey, AgreementSecret, HostAlgorithm, HostEncryption, seal};

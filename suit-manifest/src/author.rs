@@ -13,7 +13,6 @@ mod inspect;
 mod items;
 mod members;
 mod outline;
-mod report;
 mod sequences;
 pub mod tree;
 
@@ -39,10 +38,6 @@ pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, integrate, sever, take_apart, take_out};
 pub use outline::{Outline, algorithm_name, digest_name, outline, structure_name};
-pub use report::{
-    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportOutcome, ReportResult,
-    ReportTree, SystemProperties, open_report, show_report,
-};
 pub use sequences::{Awaited, Command, Parameter, Sequences, compose};
 
 /// Longest other text, bytes.

@@ -7,7 +7,7 @@
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
-#![cfg_attr(not(any(test, feature = "author", feature = "fault-injection")), no_std)]
+#![cfg_attr(not(any(test, feature = "host", feature = "fault-injection")), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
@@ -27,6 +27,8 @@ pub mod author;
 mod command;
 mod digest;
 mod dry_run;
+#[cfg(any(test, feature = "host"))]
+mod entries;
 mod envelope;
 mod error;
 #[cfg(feature = "fault-injection")]

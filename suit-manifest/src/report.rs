@@ -1,14 +1,25 @@
 //! SUIT_Report (draft-ietf-suit-report-18) as a device writes it: what became of its last attempt, with the record of the
-//! command that refused. [`crate::author::report`] reads reports of anybody.
+//! command that refused. [`ReportTree`] reads reports of anybody.
 //!
 //! A report of a device has no records but that of its result, no system properties and no capability report, and an empty
 //! reference URI: the digest names the manifest (docs/suit-support.md).
+
+#[cfg(any(test, feature = "host"))]
+mod tree;
 
 use trust::cbor::Writer;
 
 use crate::argument::DigestAlgorithm;
 use crate::reason::Reason;
 use crate::vocabulary::{ManifestElement, ParameterKey, ReportElement, ReportReason, ReportResultElement};
+
+#[cfg(any(test, feature = "host"))]
+pub use crate::entries::{Identifier, ParameterTree};
+#[cfg(any(test, feature = "host"))]
+pub use tree::{
+    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportError, ReportOutcome, ReportResult,
+    ReportTree, SystemProperties, open_report, show_report,
+};
 
 /// Fewest bytes of a nonce, where there is one: it is not drawn twice.
 pub const MIN_REPORT_NONCE_LEN: usize = 8;

@@ -7,8 +7,10 @@ use device_harness::factory::{
     Factory, authenticated, authentication_key, description, device_key, encrypted,
 };
 use device_harness::part::{Deciphering, Symmetric};
-use suit_manifest::author::{ReportError, ReportResult, ReportTree, inspect, open_report};
-use suit_manifest::report::{NO_SECTION, Progress, SHARED_SECTION};
+use suit_manifest::author::inspect;
+use suit_manifest::report::{
+    NO_SECTION, Progress, ReportError, ReportResult, ReportTree, SHARED_SECTION, open_report,
+};
 use suit_manifest::{Reason, vocabulary::ReportReason};
 use trust::author::DerivedKey;
 use trust::encryption::ContentAlgorithm::A128Gcm;

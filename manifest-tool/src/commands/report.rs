@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::ArgGroup;
 use serde::Serialize;
 use suit_manifest::argument::DigestAlgorithm;
-use suit_manifest::author::{
-    ReportError, ReportOutcome, ReportResult, ReportTree, inspect, open_report, show_report,
+use suit_manifest::author::inspect;
+use suit_manifest::report::{
+    MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN, ReportError, ReportOutcome, ReportResult, ReportTree,
+    open_report, show_report,
 };
-use suit_manifest::report::{MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN};
 use trust::Kid;
 use trust::device_keys::Purpose;
 use trust::host::Serial;

@@ -15,7 +15,6 @@ mod values;
 use ciborium_ll::Header;
 
 use self::plain::plain;
-pub(super) use self::report::{report, report_reason, report_section};
 use self::room::Room;
 use self::values::{show_bytes, show_text};
 use super::items::Items;

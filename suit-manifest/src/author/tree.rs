@@ -8,11 +8,12 @@ mod commands;
 
 use trust::cbor::{Major, Span};
 
-pub(super) use self::commands::read_parameter_entries;
 use self::commands::read_sequence;
-pub use self::commands::{ArgumentTree, CommandTree, IndexTree, ParameterTree};
+pub use self::commands::{ArgumentTree, CommandTree, IndexTree};
+pub use crate::entries::{Identifier, ParameterTree};
 
 use crate::argument::{AnyDigest, Version};
+use crate::entries::read_identifier;
 use crate::envelope::{ENVELOPE_TAG, MANIFEST_TAG};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{
@@ -23,9 +24,6 @@ use crate::source::Source;
 use crate::span::{Wrapped, uri};
 use crate::text::{self, TextEntry};
 use crate::vocabulary::{CommonElement, EnvelopeElement, ManifestElement};
-
-/// A component identifier: its byte strings, none or more.
-pub type Identifier<'a> = Vec<&'a [u8]>;
 
 /// An envelope.
 #[derive(Clone, Debug)]
@@ -524,13 +522,4 @@ fn read_member<'a>(
         source.refuse_as(ErrorKind::MemberDigestMismatch, outside.item.base);
     }
     Member::Severed(digest, outside.map(|outside| outside.content))
-}
-
-pub(super) fn read_identifier<'a>(source: &mut Source<'a>) -> Identifier<'a> {
-    let mut segments = source.array();
-    let mut identifier = Vec::new();
-    while segments.next(source) {
-        identifier.push(source.bytes());
-    }
-    identifier
 }

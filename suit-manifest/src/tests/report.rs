@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use trust::cbor::{Span, Writer};
 use trust::{ATTACHED_MAC0_ROOM, ErrorKind as Trust, Kid, verify_mac0, write_attached_mac0};
 
-use crate::author::{Outline, RecordEntry, ReportError, ReportResult, ReportTree, open_report, show_report};
+use crate::author::Outline;
 use crate::report::*;
 use crate::vocabulary::{CapabilityElement, ReportReason};
 use crate::{Error, ErrorKind, Reason};

@@ -15,7 +15,8 @@ use device_harness::factory::{
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
-use suit_manifest::author::{UpdateDescription, open_report};
+use suit_manifest::author::UpdateDescription;
+use suit_manifest::report::open_report;
 use system_tests::xtask;
 use tokio::runtime::Runtime;
 use trust::Anchor;

@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use suit_manifest::author::{ReportOutcome, ReportResult, ReportTree, show_report};
 use suit_manifest::reason::Reason;
+use suit_manifest::report::{ReportOutcome, ReportResult, ReportTree, show_report};
 use trust::Kid;
 use trust::host::{Existing, Readers, write_whole};
 use update_protocol::profile::{ImageState, Mode};

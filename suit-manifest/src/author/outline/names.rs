@@ -1,5 +1,6 @@
 //! Names of numbers for people: those of SUIT come from [`crate::vocabulary`], those of COSE (RFC 9052, RFC 9053) stand here.
 
+use crate::entries::numbered;
 use crate::vocabulary::{
     CapabilityElement, CommandCode, CommonElement, Comparison, ComponentText, EnvelopeElement,
     ManifestElement, ManifestText, MetadataElement, ParameterKey, ReportElement, ReportReason,
@@ -11,18 +12,10 @@ macro_rules! named {
         $(
             pub(super) fn $name(number: i128) -> String {
                 let known = i64::try_from(number).ok().and_then($table::from_number);
-                match known {
-                    Some(known) => format!("{} ({number})", known.name()),
-                    None => unnamed(number),
-                }
+                numbered(known.map($table::name), number)
             }
         )*
     };
-}
-
-/// A number that no document names: section 11 gives those below -256 to everyone, and registers all others.
-fn unnamed(number: i128) -> String {
-    if number < -256 { format!("custom ({number})") } else { format!("unknown ({number})") }
 }
 
 named! {

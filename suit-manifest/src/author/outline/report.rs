@@ -1,15 +1,19 @@
 //! A SUIT report for people (draft-ietf-suit-report-18).
 
-use super::super::report::{
-    CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportResult, ReportTree,
-};
 use super::room::Room;
 use super::{Outline, as_cbor, digest, identifier, names, parameters, values};
-use crate::report::{NO_SECTION, SHARED_SECTION};
+use crate::report::{CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportResult, ReportTree};
 use crate::vocabulary::{CapabilityElement, ReportElement, ReportReason, ReportResultElement};
 
-/// The outline of a report.
-pub(in super::super) fn report(tree: &ReportTree<'_>) -> Outline {
+impl ReportTree<'_> {
+    /// The content for people.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        report(self)
+    }
+}
+
+fn report(tree: &ReportTree<'_>) -> Outline {
     let room = &Room::new();
     let named = |element: ReportElement| names::report(element.number().into());
     let mut parts = vec![room.element(
@@ -45,26 +49,15 @@ pub(in super::super) fn report(tree: &ReportTree<'_>) -> Outline {
     room.element("SUIT report", "", parts)
 }
 
-/// The reason of a report, its number and what it means.
-pub(in super::super) fn report_reason(number: i64) -> String {
-    names::report_reason(number.into())
-}
-
-/// The command sequence of a record.
-pub(in super::super) fn report_section(number: i64) -> String {
-    match i32::try_from(number) {
-        Ok(NO_SECTION) => "no command sequence (0)".to_owned(),
-        Ok(SHARED_SECTION) => "the shared sequence (3)".to_owned(),
-        _ => names::manifest(number.into()),
-    }
-}
-
 fn result(room: &Room, result: &ReportResult<'_>) -> Vec<Outline> {
     let ReportResult::Other { code, record: place, reason } = result else { return Vec::new() };
     let named = |element: ReportResultElement| names::report_result(element.number().into());
     let message = ReportReason::from_number(*reason).map_or("", ReportReason::message);
     vec![
-        room.leaf(named(ReportResultElement::Reason), format!("{} {message}", report_reason(*reason))),
+        room.leaf(
+            named(ReportResultElement::Reason),
+            format!("{} {message}", names::report_reason((*reason).into())),
+        ),
         room.leaf(named(ReportResultElement::Code), format!("{code:#06x}")),
         record(room, &named(ReportResultElement::Record), place),
     ]
@@ -73,7 +66,7 @@ fn result(room: &Room, result: &ReportResult<'_>) -> Vec<Outline> {
 fn record(room: &Room, name: &str, record: &RecordTree<'_>) -> Outline {
     let mut parts = vec![
         room.leaf("manifest-id", format!("{:?}", record.manifest_id)),
-        room.leaf("section", report_section(record.section)),
+        room.leaf("section", record.section_name()),
         room.leaf("section-offset", record.offset.to_string()),
         room.leaf("component-index", record.component.to_string()),
         room.element("properties", "", parameters(room, &record.properties)),

@@ -1,13 +1,13 @@
 //! The command sequences of a manifest (draft-ietf-suit-manifest-37 sections 8.4.6 to 8.4.10) as named types.
 
-use trust::cbor::{Major, MapCursor, Span};
+use trust::cbor::{Major, Span};
 
-use crate::argument::ParameterValue;
+use crate::entries::{ParameterTree, read_parameter_entries};
 use crate::error::{Error, ErrorKind};
 use crate::limits::MAX_COMPONENTS_READ;
 use crate::source::Source;
 use crate::structure::{Alternative, alternatives, commands, parameter_map};
-use crate::vocabulary::{ArgumentForm, CommandCode, ParameterKey};
+use crate::vocabulary::{ArgumentForm, CommandCode};
 
 /// A command with its argument.
 #[derive(Clone, Debug)]
@@ -25,25 +25,6 @@ impl CommandTree<'_> {
     #[must_use]
     pub fn known(&self) -> Option<CommandCode> {
         CommandCode::from_number(self.code)
-    }
-}
-
-/// A parameter with its value.
-#[derive(Clone, Debug)]
-pub struct ParameterTree<'a> {
-    /// Byte of the envelope at which its key stands.
-    pub position: u32,
-    /// Its key.
-    pub key: i64,
-    /// Its value.
-    pub value: ParameterValue<'a>,
-}
-
-impl ParameterTree<'_> {
-    /// Which parameter it is; `None` for a custom one.
-    #[must_use]
-    pub fn known(&self) -> Option<ParameterKey> {
-        ParameterKey::from_number(self.key)
     }
 }
 
@@ -199,21 +180,4 @@ fn read_parameters<'a>(source: &mut Source<'a>, shared: bool) -> Vec<ParameterTr
         source.refuse_as(ErrorKind::ParameterUnsupported, custom.position);
     }
     parameters
-}
-
-/// SUIT_Parameters, from an entry of a map to its end.
-pub(in super::super) fn read_parameter_entries<'a>(
-    source: &mut Source<'a>,
-    entries: &mut MapCursor<'a>,
-) -> Vec<ParameterTree<'a>> {
-    let mut parameters = Vec::new();
-    loop {
-        let position = source.position();
-        if !entries.next(source) {
-            return parameters;
-        }
-        let key = source.int();
-        let value = ParameterValue::read(i32::try_from(key).unwrap_or(i32::MAX), source);
-        parameters.push(ParameterTree { position, key, value });
-    }
 }

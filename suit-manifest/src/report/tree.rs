@@ -9,10 +9,8 @@ pub use said::ReportOutcome;
 use trust::cbor::{Major, Span};
 use trust::{Kid, read_attached_mac0, verify_attached_mac0};
 
-use super::Outline;
-use super::outline;
-use super::tree::{Identifier, ParameterTree, read_identifier, read_parameter_entries};
 use crate::argument::AnyDigest;
+use crate::entries::{Identifier, ParameterTree, read_identifier, read_parameter_entries};
 use crate::error::{Error, ErrorKind};
 use crate::reason::Reason;
 use crate::source::Source;
@@ -219,12 +217,6 @@ impl<'a> ReportTree<'a> {
             return Err(Error::new(ErrorKind::Malformed(trust::ErrorKind::MissingKey), source.position()));
         };
         Ok(Self { uri, digest, nonce, records, result, capabilities, extensions })
-    }
-
-    /// The content for people.
-    #[must_use]
-    pub fn outline(&self) -> Outline {
-        outline::report(self)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a report says, in a word and in a line.
 
-use super::super::outline;
 use super::{RecordTree, ReportResult, ReportTree};
+use crate::entries::numbered;
 use crate::reason::Reason;
-use crate::report::Progress;
-use crate::vocabulary::ReportReason;
+use crate::report::{NO_SECTION, Progress, SHARED_SECTION};
+use crate::vocabulary::{ManifestElement, ReportReason};
 
 /// What became of the attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +56,7 @@ impl<'a> ReportTree<'a> {
         if let Some(progress) = self.progress() {
             return format!("not over: {}", progress.message());
         }
-        let reason = outline::report_reason(*reason);
+        let reason = numbered(self.report_reason().map(ReportReason::name), (*reason).into());
         match self.reason() {
             Some(own) => format!("{}: {} ({reason}; {})", own.slug(), own.message(), record.place()),
             None => format!("{reason}, code {code}; {}", record.place()),
@@ -92,6 +92,19 @@ impl<'a> ReportTree<'a> {
 }
 
 impl RecordTree<'_> {
+    /// Name of the command sequence, with its number.
+    #[must_use]
+    pub fn section_name(&self) -> String {
+        match i32::try_from(self.section) {
+            Ok(NO_SECTION) => "no command sequence (0)".to_owned(),
+            Ok(SHARED_SECTION) => "the shared sequence (3)".to_owned(),
+            _ => {
+                let known = ManifestElement::from_number(self.section);
+                numbered(known.map(ManifestElement::name), self.section.into())
+            }
+        }
+    }
+
     /// Where in the manifest, in words.
     #[must_use]
     pub fn place(&self) -> String {
@@ -101,11 +114,8 @@ impl RecordTree<'_> {
             way => format!(" of dependency {way:?}"),
         };
         match i32::try_from(*section) {
-            Ok(crate::report::NO_SECTION) => format!("at byte {offset} of what was refused"),
-            _ => format!(
-                "in {}{manifest} at byte {offset}, component {component}",
-                outline::report_section(*section)
-            ),
+            Ok(NO_SECTION) => format!("at byte {offset} of what was refused"),
+            _ => format!("in {}{manifest} at byte {offset}, component {component}", self.section_name()),
         }
     }
 }
