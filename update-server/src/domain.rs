@@ -2,6 +2,7 @@
 //! signed records that decide what may be offered.
 
 pub mod catalogue;
+pub mod device_report;
 pub mod identities;
 pub mod index;
 pub mod life_cycle;

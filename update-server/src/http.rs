@@ -89,6 +89,8 @@ pub fn router(parts: Parts) -> Router {
         .route("/v1/devices/{serial}/state", put(devices::changes::change_state))
         .route("/v1/devices/{serial}/retirement", put(devices::retire).delete(devices::restore))
         .route("/v1/devices/{serial}/events", post(devices::record))
+        .route("/v1/devices/{serial}/reports", post(devices::reports::keep).get(devices::reports::list))
+        .route("/v1/devices/{serial}/reports/{digest}", get(devices::reports::show))
         .fallback(async || Problem::not_found("not-found", "There is nothing at this path."))
         .method_not_allowed_fallback(async || {
             Problem::new(

@@ -10,6 +10,7 @@ mod issuers;
 mod migrations;
 mod readiness;
 mod releases;
+mod reports;
 mod revocations;
 mod successions;
 mod writer;
@@ -28,6 +29,7 @@ pub use devices::{Registered, Retirement, StoredDevice, StoredEvent};
 pub use issuers::{IssuerInsertion, StoredIssuer};
 pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
+pub use reports::{ReportInsertion, StoredReport};
 pub use revocations::{ListInsertion, NewList, StoredList};
 pub use successions::{StoredSuccession, SuccessionInsertion};
 

@@ -332,6 +332,11 @@ impl Registry {
         Self { store }
     }
 
+    /// Where it is kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Registers a device (`true`) or brings it up to date (`false`).
     pub async fn register(
         &self,

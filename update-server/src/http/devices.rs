@@ -2,6 +2,7 @@
 
 pub(super) mod changes;
 pub(super) mod csv;
+pub(super) mod reports;
 
 use std::str::FromStr;
 

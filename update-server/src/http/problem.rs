@@ -18,6 +18,7 @@ use super::observe::Refusal;
 use crate::blobs::BlobError;
 use crate::domain::Malformed;
 use crate::domain::catalogue::CatalogueError;
+use crate::domain::device_report::ReportError;
 use crate::domain::identities::IdentityError;
 use crate::domain::records::RecordsError;
 use crate::domain::registration::Conflict;
@@ -359,6 +360,17 @@ const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
         ),
         Conflict::CredentialContradicts { .. } => {
             Some("Issue one more credential of the device, and send that.")
+        }
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            ReportError::Refused(error) => Self { detail: detail.into(), ..Self::refused(error.reason()) },
+            ReportError::Nonce { .. } => Self { detail: detail.into(), ..Self::refused(Reason::ReportNonce) },
+            ReportError::Registry(error) => error.into(),
         }
     }
 }

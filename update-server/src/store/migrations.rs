@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// Names, without `.sql`, and statements.
-const FILES: [(&str, &str); 9] = files![
+const FILES: [(&str, &str); 10] = files![
     "0001_initial",
     "0002_stated_at",
     "0003_readiness",
@@ -33,6 +33,7 @@ const FILES: [(&str, &str); 9] = files![
     "0007_registry",
     "0008_issuers_of_domains",
     "0009_who_vouches",
+    "0010_device_reports",
 ];
 
 #[cfg(test)]

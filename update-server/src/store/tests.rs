@@ -109,7 +109,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 9 }) => {}
+        Err(StoreError::Newer { found: 99, known: 10 }) => {}
         other => panic!("{other:?}"),
     }
 }

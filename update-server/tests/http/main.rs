@@ -1,6 +1,7 @@
 //! The real binary, over real HTTP, with a real data directory.
 
 mod claims;
+mod device_reports;
 mod devices;
 mod faults;
 mod harness;
