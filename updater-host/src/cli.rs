@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 use std::ffi::OsString;
+#[cfg(feature = "http")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -165,9 +167,49 @@ pub(crate) struct AskReport {
     #[arg(long, value_name = "FILE.report")]
     pub(crate) out: Option<PathBuf>,
 
+    /// Hand the report over to this update-server, for its maker
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    pub(crate) server: Option<String>,
+
+    /// Hand it over with the token in this file
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Trust the TLS authorities in this file (PEM) instead of those of this system
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) ca: Option<PathBuf>,
+
     /// Reset the device into its loader without asking for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+/// The server that a command tells of a device.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Contact<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) token_file: Option<&'a Path>,
+    pub(crate) ca: Option<&'a Path>,
+}
+
+#[cfg(feature = "http")]
+impl AskReport {
+    pub(crate) fn contact(&self) -> Option<Contact<'_>> {
+        let (token_file, ca) = (self.token_file.as_deref(), self.ca.as_deref());
+        self.server.as_deref().map(|url| Contact { url, token_file, ca })
+    }
+}
+
+#[cfg(feature = "http")]
+impl Update {
+    pub(crate) fn contact(&self) -> Option<Contact<'_>> {
+        let (token_file, ca) = (self.token_file.as_deref(), self.ca.as_deref());
+        self.server.as_deref().map(|url| Contact { url, token_file, ca })
+    }
 }
 
 /// What makes an old report no answer to this question.

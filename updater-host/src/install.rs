@@ -451,7 +451,7 @@ impl Install<'_> {
         }
         // A reset forgets what was refused before anything was written.
         if let (Error::DeviceRefused(_), Some(path)) = (error, self.refusal_report) {
-            report::keep_refusal(self.connection, self.device, path, self.output).await;
+            self.learned.said = report::keep_refusal(self.connection, self.device, path, self.output).await;
         }
         // Whether it hears us does not change the result.
         if matches!(error, Error::AddressClash { .. }) {

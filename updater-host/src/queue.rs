@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::cache::{remove, try_lock, write_whole};
 use crate::error::Error;
 use crate::output::Output;
 use crate::server::Server;
-use crate::server::wire::{DeviceBody, EventBody};
+use crate::server::wire::{DeviceBody, EventBody, SaidBody};
 
 /// Most reports that are kept; the oldest go first.
 const MAX_QUEUED: usize = 1000;
@@ -33,6 +34,8 @@ pub(crate) enum Report {
     Device(DeviceBody),
     /// Something that happened to it.
     Event(EventBody),
+    /// What it said under its own key.
+    Said(SaidBody),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,6 +50,22 @@ struct Queued {
 pub(crate) struct Queue {
     folder: PathBuf,
     keeping: Keeping,
+    /// What this run dropped because the server does not take it.
+    dropped: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Fate {
+    /// The server has it.
+    Delivered,
+    /// It is kept for the next contact.
+    Waiting,
+    /// The server does not take it: it was dropped.
+    Refused,
+    /// It ends with this run.
+    Lost,
 }
 
 /// How long a queue keeps what it cannot deliver.
@@ -62,6 +81,8 @@ pub(crate) enum Keeping {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Delivery {
     Done,
+    /// The server takes it neither now nor later.
+    Refused,
     /// Something on the way refuses the reports of this device, or has no way for them.
     SetAside,
     /// Nothing more can be delivered now.
@@ -72,7 +93,7 @@ impl Queue {
     /// A queue in this folder, which is made when a report is kept.
     #[must_use]
     pub(crate) fn new(folder: PathBuf, keeping: Keeping) -> Self {
-        Self { folder, keeping }
+        Self { folder, keeping, dropped: Arc::default() }
     }
 
     /// What becomes of reports that are not delivered, for a message.
@@ -85,12 +106,32 @@ impl Queue {
 
     /// Keeps reports for `server` until [`Queue::deliver`]; nothing is sent, so this takes no time. Nothing of it stops
     /// an update: what goes wrong is a warning.
-    pub(crate) fn keep(&self, server: &Server, serial: &str, reports: Vec<Report>, output: &Output) {
+    pub(crate) fn keep(
+        &self,
+        server: &Server,
+        serial: &str,
+        reports: Vec<Report>,
+        output: &Output,
+    ) -> Vec<PathBuf> {
+        let mut kept = Vec::new();
         for report in reports {
             let queued = Queued { server: server.name(), serial: serial.to_owned(), report };
-            if let Err(error) = self.write(&queued) {
-                output.warn(&error.code(), &format!("a report is lost: {error}"));
+            match self.write(&queued) {
+                Ok(path) => kept.push(path),
+                Err(error) => output.warn(&error.code(), &format!("a report is lost: {error}")),
             }
+        }
+        kept
+    }
+
+    /// What became of a report that was kept at this path.
+    pub(crate) fn fate_of(&self, path: &Path) -> Fate {
+        let dropped = self.dropped.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.keeping {
+            _ if dropped.iter().any(|refused| refused == path) => Fate::Refused,
+            _ if !path.exists() => Fate::Delivered,
+            Keeping::Lasting => Fate::Waiting,
+            Keeping::ThisRun => Fate::Lost,
         }
     }
 
@@ -150,6 +191,13 @@ impl Queue {
                     in_a_row = 0;
                     remove(&path)?;
                 }
+                Delivery::Refused => {
+                    in_a_row = 0;
+                    self.dropped.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+                    remove(&path)?;
+                }
+                // A server of an earlier version has no way for it; what else there is of the device goes on.
+                Delivery::SetAside if matches!(queued.report, Report::Said(_)) => {}
                 Delivery::SetAside => {
                     set_aside.push(queued.serial);
                     in_a_row += 1;
@@ -163,7 +211,7 @@ impl Queue {
         Ok(())
     }
 
-    fn write(&self, queued: &Queued) -> Result<(), Error> {
+    fn write(&self, queued: &Queued) -> Result<PathBuf, Error> {
         let waiting = self.waiting()?;
         for oldest in waiting.iter().take((waiting.len() + 1).saturating_sub(MAX_QUEUED)) {
             remove(oldest)?;
@@ -173,7 +221,9 @@ impl Queue {
         let bytes = serde_json::to_vec(queued).map_err(|error| Error::Output(error.into()))?;
         let last = waiting.last().and_then(|path| number_of(path)).map_or(0, |last| last + 1);
         let number = now.max(last);
-        write_whole(&self.folder.join(format!("{number:024}-{}.json", std::process::id())), &bytes)
+        let path = self.folder.join(format!("{number:024}-{}.json", std::process::id()));
+        write_whole(&path, &bytes)?;
+        Ok(path)
     }
 
     /// Paths of what waits, oldest first.
@@ -212,6 +262,7 @@ async fn deliver_one(
     let sent = match &queued.report {
         Report::Device(body) => server.put_device(&queued.serial, body).await,
         Report::Event(body) => server.post_event(&queued.serial, body).await,
+        Report::Said(body) => server.post_report(&queued.serial, body).await,
     };
     let error = match sent {
         Ok(()) => return Ok(Delivery::Done),
@@ -226,7 +277,7 @@ async fn deliver_one(
         Judgement::Sender => Err(error),
         Judgement::Report => {
             output.warn(&error.code(), &format!("dropped a report on {}: {error}", queued.serial));
-            Ok(Delivery::Done)
+            Ok(Delivery::Refused)
         }
         Judgement::NotItsOwn => {
             let words = format!("the reports on {} are not taken: {error}", queued.serial);

@@ -1,23 +1,25 @@
 //! Reports to the update-server. They never decide whether an update continues.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use update_protocol::profile::MAX_TEXT_LEN;
 
 use crate::cache::{Cache, DataDirs};
-use crate::cli::{Cli, Update};
+use crate::cli::{Cli, Contact};
+use crate::commands::report::Said;
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
 use crate::install::Refused;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::queue::{Keeping, Queue, Report};
+use crate::queue::{Fate, Keeping, Queue, Report};
 use crate::release::{Facts, Release};
 use crate::restart::Outcome;
 use crate::server::Server;
-use crate::server::wire::{DeviceBody, EventBody, EventKind};
+use crate::server::wire::{DeviceBody, EventBody, EventKind, SaidBody};
 use crate::source::Online;
 use crate::trusted::now;
 use crate::update::Ended;
@@ -40,10 +42,14 @@ pub(crate) struct Reporting {
 
 impl Reporting {
     /// `None` when no server was named.
-    pub(crate) fn new(cli: &Cli, options: &Update, output: &Output) -> Result<Option<Self>, Error> {
-        let Some(url) = &options.server else { return Ok(None) };
-        let token = options.token_file.as_deref().map(files::read_token).transpose()?;
-        let server = Server::new(url, token.as_deref(), options.ca.as_deref())?.telling(output.server_wait());
+    pub(crate) fn new(
+        cli: &Cli,
+        contact: Option<Contact<'_>>,
+        output: &Output,
+    ) -> Result<Option<Self>, Error> {
+        let Some(Contact { url, token_file, ca }) = contact else { return Ok(None) };
+        let token = token_file.map(files::read_token).transpose()?;
+        let server = Server::new(url, token.as_deref(), ca)?.telling(output.server_wait());
         if server.exposes_token() {
             output.warn("token-exposed", "the token is sent unencrypted; use https");
         }
@@ -128,6 +134,25 @@ impl Reporting {
         self.keep(device, refused.iter().map(report).collect(), output);
     }
 
+    /// Hands over what the device said of a refusal; sent when the update has ended.
+    pub(crate) fn refusal_said(&self, device: &Device, said: Said, output: &Output) {
+        self.keep(device, vec![said_report(said)], output);
+    }
+
+    /// Registers the device and hands over what it said: what became of that. `None` for a serial that no server takes.
+    pub(crate) async fn said(
+        &self,
+        device: &Device,
+        said: Said,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Option<Fate> {
+        let reports = vec![registration(device, &device.installed(), None), said_report(said)];
+        let kept = self.keep(device, reports, output);
+        self.deliver(output, interrupt).await;
+        kept.last().map(|path| self.queue.fate_of(path))
+    }
+
     /// Says that the device has the image; sent when the update has ended, since the device waits for its reset now.
     pub(crate) fn installed(&self, device: &Device, release: &Release, output: &Output) {
         self.keep(device, vec![event(EventKind::Installed, release, None)], output);
@@ -162,11 +187,13 @@ impl Reporting {
         self.deliver(output, interrupt).await;
     }
 
-    fn keep(&self, device: &Device, reports: Vec<Report>, output: &Output) {
-        // A serial that is not text names no device on a server.
-        let Some(serial) = device.serial.as_str() else { return };
-        if self.server.can_report() {
-            self.queue.keep(&self.server, serial, reports, output);
+    fn keep(&self, device: &Device, reports: Vec<Report>, output: &Output) -> Vec<PathBuf> {
+        match device.serial.as_str() {
+            Some(serial) if self.server.can_report() => {
+                self.queue.keep(&self.server, serial, reports, output)
+            }
+            // A serial that is not text names no device on a server.
+            Some(_) | None => Vec::new(),
         }
     }
 }
@@ -209,6 +236,11 @@ fn registration(device: &Device, installed: &Installed, release: Option<&Release
     })
 }
 
+fn said_report(Said { nonce, container }: Said) -> Report {
+    let (nonce, report) = (hex::encode(nonce), hex::encode(container));
+    Report::Said(SaidBody { nonce, report, at: now().0 })
+}
+
 fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
     let facts = release.facts.as_ref();
     Report::Event(EventBody {
@@ -248,7 +280,7 @@ mod tests {
         let line = ["updater-host", "--data-dir", data, "update", "--server", "http://h", "--anchor", "root"];
         let cli = Cli::try_parse_from(line).unwrap();
         let Command::Update(options) = &cli.command else { panic!("{cli:?}") };
-        let reporting = Reporting::new(&cli, options, &Output::new(true, false)).unwrap().unwrap();
+        let reporting = Reporting::new(&cli, options.contact(), &Output::new(true, false)).unwrap().unwrap();
         reporting.cache.keep_envelope(b"envelope").unwrap();
         assert!(!folder.path().join("cache/envelopes").exists());
     }
@@ -273,7 +305,7 @@ mod tests {
         let cli = Cli::try_parse_from(line).unwrap();
         let Command::Update(options) = &cli.command else { panic!("{cli:?}") };
         assert!(Cache::of(&cli).unwrap().is_none());
-        let reporting = Reporting::new(&cli, options, &Output::new(true, false)).unwrap().unwrap();
+        let reporting = Reporting::new(&cli, options.contact(), &Output::new(true, false)).unwrap().unwrap();
         reporting.cache.keep_envelope(b"envelope").unwrap();
         assert_eq!(reporting.queue.fate(), "reports are lost when this run ends");
         let temporary = reporting._temporary.as_ref().unwrap().path().to_owned();

@@ -28,7 +28,10 @@ use crate::error::{Error, ServerAnswerError};
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::ServerWait;
 use crate::release::NamedImage;
-use wire::{DeviceBody, EventBody, RegisteredDevice, ReleaseObject, SuccessionObject, SuccessionPage};
+use wire::{
+    DeviceBody, EventBody, KeptReport, RegisteredDevice, ReleaseObject, SaidBody, SuccessionObject,
+    SuccessionPage,
+};
 
 /// How long a connection may take to come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -284,6 +287,27 @@ impl Server {
         match response.status() {
             StatusCode::CREATED => Ok(()),
             status => Err(Error::ServerAnswer(ServerAnswerError::Status(status.as_u16()))),
+        }
+    }
+
+    /// Hands over what a device said.
+    ///
+    /// # Errors
+    /// [`Error::ServerUnreachable`], [`Error::ServerRefused`], [`Error::ServerAnswer`]
+    pub(crate) async fn post_report(&self, serial: &str, said: &SaidBody) -> Result<(), Error> {
+        let mut url = self.url(&["v1", "devices", serial, "reports"]);
+        url.query_pairs_mut().append_pair("nonce", &said.nonce).append_pair("at", &said.at.to_string());
+        // What is no hex, in a file that somebody changed, is no report to the server.
+        let report = hex::decode(&said.report).unwrap_or_default();
+        let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&report));
+        let request = self.write(Method::POST, url).body(report);
+        let kept = self.whole(request, ANSWER_TIMEOUT, MAX_JSON_LEN).await?;
+        let kept: KeptReport = serde_json::from_slice(&kept)
+            .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
+        if kept.digest == digest {
+            Ok(())
+        } else {
+            Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "report" }))
         }
     }
 

@@ -167,7 +167,7 @@ pub(crate) async fn run(
         );
     }
     #[cfg(feature = "http")]
-    let reporting = Reporting::new(cli, options, output)?;
+    let reporting = Reporting::new(cli, options.contact(), output)?;
     #[cfg(not(feature = "http"))]
     let reporting: Option<Reporting> = None;
     let update = Run { cli, options, checks, reporting: reporting.as_ref(), output, interrupt };
@@ -489,6 +489,9 @@ impl Prepared<'_> {
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
                 reporting.records_refused(&self.device, &learned.refused, output);
+                if let Some(said) = learned.said {
+                    reporting.refusal_said(&self.device, said, output);
+                }
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
             sent = match installed? {

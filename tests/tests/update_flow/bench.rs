@@ -304,13 +304,20 @@ impl UpdateServer {
 
     /// `GET` of a path that answers JSON.
     pub(crate) fn get(&self, path: &str) -> Value {
+        let body = self.get_bytes(path);
+        serde_json::from_slice(&body)
+            .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&body)))
+    }
+
+    /// `GET` of a path: the body.
+    pub(crate) fn get_bytes(&self, path: &str) -> Vec<u8> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port())).expect("connected");
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-        serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"))
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("answered");
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a body");
+        answer.split_off(head + 4)
     }
 }
 

@@ -3,7 +3,7 @@
 use device_harness::factory::{authentication_key, provisioning_block_with};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Life};
+use crate::bench::{Bench, Life, UpdateServer, files};
 
 impl Bench {
     /// Asks the device, and has the maker verify the answer with the key in its block.
@@ -58,4 +58,80 @@ fn the_maker_learns_from_the_device_what_became_of_an_update() {
     let old =
         bench.maker(&["--json", "report", "verify", "1.report", "--block", "device.cbor", "--nonce", nonce]);
     old.is_error("report-nonce", 5);
+}
+
+impl UpdateServer {
+    /// The reports of the device that the server tells of, the last first.
+    fn reports(&self) -> Vec<Value> {
+        self.get("/v1/devices/A-0001/reports")["reports"].as_array().expect("a list").clone()
+    }
+}
+
+/// A device without public keys refuses a release. Its word for it comes through technician and server to its maker, who alone
+/// can tell that it is the device's.
+#[test]
+fn what_a_device_said_comes_through_the_server_to_its_maker() {
+    let bench = Bench::new();
+    bench.write_secret("device.cbor", &provisioning_block_with(&[], None, &[authentication_key("A-0001")]));
+    bench.write_secret("other.cbor", &provisioning_block_with(&[], None, &[authentication_key("A-0002")]));
+    bench.release(1, Life::Confirms);
+    let _sim = bench.sim_with("flash", &bench.bus, &["--believes", "own-key"]);
+    bench.run(&["provision", "device.cbor"]).is_result("provisioned", 0);
+    let server = UpdateServer::start(&bench, 0);
+    let more =
+        ["--dangerous-skip-host-checks", "--refusal-report", "refusal.report", "--server", &server.url];
+    let ended = bench.run(&[&files("1.suit", "1.bin")[..], &more, &["--token-file", "token"]].concat());
+    ended.is_error("cose-unsupported", 7);
+
+    let reports = server.reports();
+    let [told] = &reports[..] else { panic!("{reports:?}") };
+    let expected = (&json!(false), &json!("refused"), &json!("cose-unsupported"), &Value::Null);
+    assert_eq!((&told["verified"], &told["outcome"], &told["reason"], &told["manifest_digest"]), expected);
+    let digest = told["digest"].as_str().expect("a digest");
+    let fetched = server.get_bytes(&format!("/v1/devices/A-0001/reports/{digest}"));
+    assert_eq!(fetched, bench.read("refusal.report"));
+    bench.write("fetched.report", &fetched);
+    let verify = |block| {
+        let nonce = told["nonce"].as_str().expect("a nonce");
+        bench.maker(&["--json", "report", "verify", "fetched.report", "--block", block, "--nonce", nonce])
+    };
+    let verified = verify("device.cbor");
+    assert_eq!((verified.code, &verified.last["verified"]), (0, &json!(true)), "{}", verified.stdout);
+    assert_eq!(verified.last["refusal"]["reason"], told["reason"]);
+    verify("other.cbor").is_error("device-key-unknown", 5);
+}
+
+#[test]
+fn what_a_device_said_waits_for_the_server() {
+    let bench = Bench::new();
+    let keys = [authentication_key("A-0001")];
+    bench.write_secret("device.cbor", &provisioning_block_with(&[bench.factory.anchor()], None, &keys));
+    bench.release(1, Life::Confirms);
+    let _sim = bench.sim("flash", &bench.bus);
+    bench.run(&["provision", "device.cbor"]).is_result("provisioned", 0);
+    bench.update(1, &[]).is_result("confirmed", 0);
+    let server = UpdateServer::start(&bench, 0);
+    let (port, url) = (server.port(), server.url.clone());
+    let report = || {
+        let ended = bench.run(&["report", "--yes", "--server", &url, "--token-file", "token"]);
+        ended.is_result("reported", 0);
+        ended.last
+    };
+    assert_eq!(report()["delivery"], "delivered");
+    drop(server);
+    let waiting = report();
+    assert_eq!((&waiting["delivery"], &waiting["file"]), (&json!("waiting"), &Value::Null));
+
+    let server = UpdateServer::start(&bench, port);
+    let last = report();
+    assert_eq!(last["delivery"], "delivered");
+    let reports = server.reports();
+    assert_eq!(reports.len(), 3);
+    for (told, said) in reports.iter().zip([&last, &waiting]) {
+        assert_eq!((&told["nonce"], &told["outcome"]), (&said["nonce"], &json!("success")));
+        assert!(told["at"].as_u64() <= told["received_at"].as_u64() && told["at"].is_u64());
+    }
+    assert_eq!(server.get("/v1/devices/A-0001")["sequence"], 1);
+    // Without a server nothing of this is said.
+    assert_eq!(bench.run(&["report", "--yes"]).last["delivery"], Value::Null);
 }

@@ -19,6 +19,10 @@ use crate::device::Device;
 use crate::error::{Error, Moment, ReportFault, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
+#[cfg(feature = "http")]
+use crate::queue::Fate as Delivery;
+#[cfg(feature = "http")]
+use crate::reporting::Reporting;
 use crate::scan::READING;
 use crate::session::Session;
 use crate::text::printable;
@@ -48,6 +52,21 @@ pub(crate) struct Reported {
     refusal: Option<Refusal>,
     /// Where it is kept.
     file: Option<String>,
+    /// What became of it on its way to the server; `None` without one.
+    delivery: Option<Delivery>,
+}
+
+/// A program without HTTP hands nothing over.
+#[cfg(not(feature = "http"))]
+#[derive(Debug, Serialize)]
+enum Delivery {}
+
+/// What a device said, with the nonce of the question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(not(feature = "http"), allow(dead_code))] // it is for a server
+pub(crate) struct Said {
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) container: Vec<u8>,
 }
 
 /// Why nothing came of the attempt, and where.
@@ -75,6 +94,8 @@ pub(crate) async fn report(
     // A device does not leave its application for an answer that has no place.
     let out = options.out.as_deref();
     out.map(check_free).transpose()?;
+    #[cfg(feature = "http")]
+    let reporting = Reporting::new(cli, options.contact(), output)?;
     let nonce = match &options.nonce {
         Some(nonce) => nonce.0.clone(),
         None => fresh_nonce()?.to_vec(),
@@ -98,27 +119,38 @@ pub(crate) async fn report(
     let reported = asked.and_then(|container| {
         let reported = Reported::read(&container, &device, &nonce, out)?;
         out.map(|path| keep(path, &container)).transpose()?;
-        Ok(reported)
+        Ok((reported, container))
     });
     // An error of the question says more than that of a device which does not come back.
     let back = back_with_a_result(&mut connection, device.node, cli, interrupt).await;
-    let reported = reported?;
+    #[cfg_attr(not(feature = "http"), allow(unused_mut, unused_variables))] // nobody to hand it over to
+    let (mut reported, container) = reported?;
+    #[cfg(feature = "http")]
+    if let Some(reporting) = &reporting {
+        reported.delivery = reporting.said(&device, Said { nonce, container }, output, interrupt).await;
+        reporting.tell_lost(output);
+    }
     back?;
     Ok(reported)
 }
 
 /// Keeps the report of a device that has just refused, and is still in its loader. Whether it has one does not change what
 /// became of the update: a failure is a warning.
-pub(crate) async fn keep_refusal(connection: &mut Connection, device: &Device, path: &Path, output: &Output) {
+pub(crate) async fn keep_refusal(
+    connection: &mut Connection,
+    device: &Device,
+    path: &Path,
+    output: &Output,
+) -> Option<Said> {
     let kept = async {
         let nonce = fresh_nonce()?;
         let container = ask(connection, device, &nonce).await?;
         let reported = Reported::read(&container, device, &nonce, Some(path))?;
         keep(path, &container)?;
-        Ok::<_, Error>(reported)
+        Ok::<_, Error>((reported, Said { nonce: nonce.to_vec(), container }))
     };
     match kept.await {
-        Ok(Reported { summary, nonce, .. }) => {
+        Ok((Reported { summary, nonce, .. }, said)) => {
             let file = path.display();
             output.warn(
                 "refusal-reported",
@@ -127,8 +159,12 @@ pub(crate) async fn keep_refusal(connection: &mut Connection, device: &Device, p
                      --block BLOCK"
                 ),
             );
+            Some(said)
         }
-        Err(error) => output.warn(&error.code(), &format!("no report of the refusal: {error}")),
+        Err(error) => {
+            output.warn(&error.code(), &format!("no report of the refusal: {error}"));
+            None
+        }
     }
 }
 
@@ -225,6 +261,7 @@ impl Reported {
             summary: report.summary(),
             refusal,
             file: out.map(|path| path.display().to_string()),
+            delivery: None,
         }
     }
 }

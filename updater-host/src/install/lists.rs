@@ -10,6 +10,7 @@ use trust::Domain;
 use update_protocol::profile::Object;
 
 use super::{Install, Stop};
+use crate::commands::report::Said;
 use crate::device::DeviceTrust;
 use crate::error::{Error, Subject};
 
@@ -40,6 +41,9 @@ pub(crate) struct Learned {
     pub(super) settled: Vec<Domain>,
     /// Records that the device did not take in place of its own.
     pub(crate) refused: Vec<Refused>,
+    /// What the device said of its refusal.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))] // it is for a server
+    pub(crate) said: Option<Said>,
 }
 
 impl Install<'_> {

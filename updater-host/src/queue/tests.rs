@@ -263,3 +263,70 @@ async fn what_refuses_three_devices_in_a_row_is_asked_no_more() {
     assert_eq!(server.requests().len(), 3);
     assert_eq!(queue.waiting().unwrap().len(), 6);
 }
+
+fn said(nonce: &str) -> Report {
+    Report::Said(SaidBody { nonce: nonce.to_owned(), report: hex::encode(b"a report"), at: 77 })
+}
+
+/// As update-server answers a report that it keeps.
+fn kept() -> Answer {
+    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(b"a report"));
+    Answer::new(201, format!(r#"{{"digest":"{digest}","verified":false}}"#).into_bytes())
+}
+
+#[tokio::test]
+async fn what_a_device_said_goes_as_it_came_and_waits_for_the_server() {
+    let (_folder, queue) = queue();
+    let waiting = queue.keep(&offline(), "A-1", vec![said("4242424242424242")], &output());
+    queue.deliver(&offline(), &output()).await;
+    assert_eq!(queue.fate_of(&waiting[0]), Fate::Waiting);
+
+    let server = FakeServer::start(|_| kept());
+    readdress(&queue, &to(&server));
+    queue.deliver(&to(&server), &output()).await;
+    assert_eq!(queue.fate_of(&waiting[0]), Fate::Delivered);
+    let requests = server.requests();
+    assert_eq!(
+        (&*requests[0].method, &*requests[0].path, &*requests[0].body),
+        ("POST", "/v1/devices/A-1/reports?nonce=4242424242424242&at=77", &b"a report"[..])
+    );
+}
+
+/// docs/attacks.md, HOST49.
+#[tokio::test]
+async fn host49_what_a_device_said_and_the_server_does_not_take_holds_up_nothing() {
+    // For good: it is dropped. An answer that says something of other bytes, or comes from a server without such a path, is no
+    // judgement: it stays.
+    let other = || Answer::new(201, br#"{"digest":"00","verified":false}"#.to_vec());
+    let cases: [(fn() -> Answer, Fate); 3] = [
+        (|| Answer::new(422, br#"{"code":"report-nonce"}"#.to_vec()), Fate::Refused),
+        (|| Answer::new(404, br#"{"code":"not-found"}"#.to_vec()), Fate::Waiting),
+        (other, Fate::Waiting),
+    ];
+    for (answer, fate) in cases {
+        let (_folder, queue) = queue();
+        let server = FakeServer::start(move |request| match &*request.method {
+            "POST" => answer(),
+            _ => registered(),
+        });
+        let to = to(&server);
+        let reports =
+            [said("4242424242424242"), said("4343434343434343"), said("4444444444444444"), report(1)];
+        let paths = queue.keep(&to, "A-1", reports.to_vec(), &output());
+        queue.deliver(&to, &output()).await;
+        assert_eq!(
+            paths.iter().map(|path| queue.fate_of(path)).collect::<Vec<_>>(),
+            [fate, fate, fate, Fate::Delivered]
+        );
+        assert_eq!(server.requests().len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn what_a_device_said_is_lost_with_a_folder_of_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path().join("queue"), Keeping::ThisRun);
+    let paths = queue.keep(&offline(), "A-1", vec![said("4242424242424242")], &output());
+    queue.deliver(&offline(), &output()).await;
+    assert_eq!(queue.fate_of(&paths[0]), Fate::Lost);
+}

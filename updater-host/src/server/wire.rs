@@ -95,6 +95,24 @@ pub(crate) enum EventKind {
     SuccessionRefused,
 }
 
+/// What a device said under its own key, for `POST /v1/devices/{serial}/reports`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct SaidBody {
+    /// Of the question, hex.
+    pub(crate) nonce: String,
+    /// COSE_Mac0 as it came, hex.
+    pub(crate) report: String,
+    /// When the device was asked, seconds since the epoch.
+    pub(crate) at: u64,
+}
+
+/// The answer to a report that is kept.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KeptReport {
+    /// SHA-256 of its bytes, hex.
+    pub(crate) digest: String,
+}
+
 /// Body of `POST /v1/devices/{serial}/events`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct EventBody {

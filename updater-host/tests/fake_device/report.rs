@@ -71,7 +71,7 @@ fn a_report_is_kept_as_it_came_and_told_as_unverified() {
             (condition-failed (10); in the shared sequence (3) at byte 74, component 0)",
         "refusal": {"reason": "vendor-mismatch", "result_code": 0x0220, "suit_reason": 10, "section": 3, "offset": 74,
             "component": 0},
-        "file": "a.report",
+        "file": "a.report", "delivery": null,
     });
     assert_eq!(ended.last, expected);
     assert_eq!(bench.made.read("a.report"), refused(&hex::decode(NONCE).unwrap()));
