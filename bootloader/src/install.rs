@@ -31,6 +31,13 @@ pub(crate) struct Install<P: Receives> {
     incoming: P::Incoming,
 }
 
+/// What came with an envelope in one file: key and length of the payload, and where in the file that stands.
+#[cfg(feature = "one-file")]
+pub(crate) type Beside<'a> = Option<(trust::cbor::Utf8<'a>, u64, u32)>;
+/// Nothing comes with an envelope.
+#[cfg(not(feature = "one-file"))]
+pub(crate) type Beside<'a> = ();
+
 /// How far an install has come. An envelope alone writes nothing: it costs nobody anything to send one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
@@ -54,11 +61,13 @@ struct Writer {
 
 impl<P: Receives> Install<P> {
     /// Judges an envelope; nothing is written. `is_good`: the active image verifies.
+    // It has what it judges with and where the result goes.
+    #[allow(clippy::too_many_arguments)]
     pub(crate) fn accept<F: NorFlash, L: HasLayout<Profile = P>>(
         flash: &mut Flash<F, L>,
         journal: &Journal,
         verifier: &Verifier<'_>,
-        envelope: &[u8],
+        (envelope, _beside): (&[u8], Beside<'_>),
         list: &mut ListBuffer,
         is_good: bool,
         install: &mut Option<Self>,
@@ -69,6 +78,13 @@ impl<P: Receives> Install<P> {
         let slot = journal.state().spare_slot(flash.layout());
         let mut image = ImageRecord { manifest_digest: *authenticated.digest(), sequence: 0, size: 0 };
         let found = image_of(flash, verifier.identity, authenticated.manifest(), slot, &mut image)?;
+        // T2: what follows is what the manifest fetches.
+        #[cfg(feature = "one-file")]
+        if let Some((uri, len, position)) = _beside
+            && (uri != found.0.uri || len != found.0.size)
+        {
+            return Err(Refusal { position, ..Refusal::of(Reason::ImageReference) });
+        }
         let state = journal.state();
         // Its size may be another one in the other slot.
         let active = state.active.as_ref().map(|active| &active.manifest_digest);
@@ -76,6 +92,9 @@ impl<P: Receives> Install<P> {
             return Err(Reason::RunsAlready.into());
         }
         let is_known = state.spare.as_ref() == Some(&image) && head_is(flash, slot, envelope);
+        // A file begins at its first byte, whatever has come of it before.
+        #[cfg(feature = "one-file")]
+        let is_known = is_known && _beside.is_none();
         let stage = match state.status {
             Status::Pending if is_known => return Ok(()),
             // Below the first commit nothing is worth keeping, and with it the head is whole. A first page that has

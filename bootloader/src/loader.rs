@@ -1,6 +1,8 @@
 //! The loader: flash, journal, identity and the buffers that a board lends, and the steps that a bus session takes
 //! with them. The boot rules are in `decide.rs`; nothing here knows of a bus.
 
+#[cfg(feature = "one-file")]
+mod one_file;
 mod reporting;
 #[cfg(feature = "table")]
 mod table;
@@ -13,7 +15,7 @@ use trust::{AnchorSet, Kid};
 use crate::attempts::Pace;
 use crate::authority::Authenticates as _;
 use crate::flash::{Flash, HasLayout};
-use crate::install::Install;
+use crate::install::{Beside, Install};
 use crate::journal::{Journal, Recovery};
 use crate::layout::{Area, Layout};
 use crate::provisioning::{self, Identity, ProvisioningBlock};
@@ -208,6 +210,7 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.install = None;
         let verifier = verifier(&self.identity, &self.anchors.set)?;
         let envelope = self.buffers.envelope.get(..len).ok_or(Refusal::of(Reason::EnvelopeTooLarge))?;
+        let envelope = (envelope, Beside::default());
         let (list, install) = (&mut *self.buffers.list, &mut self.install);
         Install::accept(&mut self.flash, &self.journal, &verifier, envelope, list, is_good, install)
     }

@@ -1,6 +1,8 @@
 //! The loader on the bus (docs/can-protocol.md): turns the requests of a tester into steps of the loader, and its
 //! refusals into NRCs. All knowledge of UDS is here.
 
+#[cfg(feature = "one-file")]
+mod one_file;
 mod reporting;
 
 use embedded_storage::nor_flash::NorFlash;
@@ -85,6 +87,9 @@ pub struct Description {
 struct Open {
     object: Object,
     size: u32,
+    /// It is a file whose head is not there yet: its envelope comes.
+    #[cfg(feature = "one-file")]
+    is_file: bool,
 }
 
 /// The loader as the handler of a UDS server.
@@ -315,6 +320,11 @@ impl<'b, F: NorFlash, L: HasLayout> Session<'b, F, L> {
     }
 
     fn finish(&mut self, open: Open) -> Result<(), Refusal> {
+        // Its head says that more comes.
+        #[cfg(feature = "one-file")]
+        if open.is_file {
+            return Err(Reason::ImageIncomplete.into());
+        }
         let len = usize::try_from(open.size).map_err(|_| Refusal::of(Reason::ObjectUnknown))?;
         match open.object {
             Object::Envelope => self.loader.accept_envelope(len, self.has_good()),
@@ -432,6 +442,9 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
     #[inline(never)]
     fn open_object(&mut self, download: Download) -> Result<(), Nrc> {
         self.refusal = None;
+        let size = download.size;
+        #[cfg(feature = "one-file")]
+        let (download, is_file) = one_file::envelope_in(download);
         let (object, turned) = self.turn_to(download.address);
         let checked = turned.and_then(|()| self.check_open(object, download.size));
         if L::Reports::REPORTS {
@@ -439,13 +452,23 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
         }
         let object = self.tell(checked)?;
         // From here on it is what it is of the component that the loader is turned to.
-        self.open = Some(Open { object, size: download.size });
+        self.open = Some(Open {
+            object,
+            size,
+            #[cfg(feature = "one-file")]
+            is_file,
+        });
         Ok(())
     }
 
     #[inline(never)]
     fn write_object(&mut self, offset: u32, data: &[u8]) -> Result<(), Nrc> {
         let open = self.open.ok_or(Nrc::REQUEST_SEQUENCE_ERROR)?;
+        #[cfg(feature = "one-file")]
+        if open.is_file {
+            let written = self.write_head(open, offset, data);
+            return self.tell(written);
+        }
         let written = match open.object {
             Object::Image { .. } => self.loader.write_image(data),
             _ if self.loader.receive(offset, data) => Ok(()),
@@ -520,6 +543,9 @@ impl<F: NorFlash, L: HasLayout> Handler for Session<'_, F, L> {
     fn is_slow(&self, operation: Operation) -> bool {
         match operation {
             Operation::Finish | Operation::Routine(_) => true,
+            // Its head may end in these bytes, and is judged then.
+            #[cfg(feature = "one-file")]
+            Operation::Write { .. } if self.open.is_some_and(|open| open.is_file) => true,
             // Erasing a page alone may take longer than P2.
             Operation::Write { len, .. } => match self.open.map(|open| open.object) {
                 Some(Object::Image { .. }) => u32::try_from(len).is_ok_and(|len| self.loader.will_erase(len)),

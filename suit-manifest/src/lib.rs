@@ -34,6 +34,7 @@ mod error;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
 pub mod host;
+mod integrated;
 pub mod limits;
 mod manifest;
 mod parameter;
@@ -54,6 +55,7 @@ pub use dry_run::{
 };
 pub use envelope::{Authenticated, AuthenticatedOf, Envelope, EnvelopeOf};
 pub use error::{Condition, Error, ErrorKind};
+pub use integrated::Integrated;
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
 pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section, Target};
 pub use processor::{Fetch, Platform, PlatformError, Processor, ProcessorOf, Step};

@@ -7,6 +7,7 @@ mod decrypting;
 mod diagnostic;
 mod envelope;
 mod hostile;
+mod integrated;
 mod manifest;
 mod members;
 mod oracle;

@@ -231,6 +231,14 @@ impl<'b> Reader<'b> {
         self.take(len, start)
     }
 
+    /// The head of a byte string: its length. Its content comes next.
+    ///
+    /// # Faults
+    /// [Of a head](self#faults-of-a-head).
+    pub fn bytes_head(&mut self) -> u64 {
+        self.head(Major::Bytes)
+    }
+
     /// A byte string of exactly `N` bytes; zeros after a fault.
     ///
     /// # Faults

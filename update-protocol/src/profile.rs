@@ -65,6 +65,26 @@ impl Component {
         }
     }
 
+    /// The address of a download of one file: an envelope with the image, or the table, integrated in it. No loader has to
+    /// take one.
+    #[must_use]
+    pub const fn file_address(self) -> u32 {
+        match self {
+            Self::Firmware => 0x7000_0000,
+            Self::Table => 0x8000_0000,
+        }
+    }
+
+    /// The component that a file at this address is for.
+    #[must_use]
+    pub const fn of_file(address: u32) -> Option<Self> {
+        match address {
+            0x7000_0000 => Some(Self::Firmware),
+            0x8000_0000 => Some(Self::Table),
+            _ => None,
+        }
+    }
+
     /// The identifier of its state record.
     #[must_use]
     pub const fn state_identifier(self) -> u16 {

@@ -8,6 +8,7 @@ mod decryption;
 mod hostile;
 mod install;
 mod life;
+mod one_file;
 mod outage;
 mod own_key;
 mod provisioning;

@@ -247,6 +247,13 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
         self.table().confirm().expect("confirm");
     }
 
+    /// Installs one file to pending, as a plain tester does that waits as long as the device wants it to.
+    pub fn install_file(&mut self, component: Component, file: &[u8]) -> Result<(), Failure> {
+        let nor = self.nor.clone();
+        let session = &mut self.program();
+        patiently(session, |session| send_file(&nor, session, component, file.chunks(707)))
+    }
+
     /// The state in the journal.
     pub fn state(&self) -> BootState {
         self.application().state()
@@ -354,10 +361,29 @@ pub fn download<P: Part, L: Placed>(
     bytes: &[u8],
 ) -> Result<(), Failure> {
     let address = to.into().address().expect("address");
-    let size = u32::try_from(bytes.len()).expect("size");
+    download_blocks(nor, session, address, bytes.chunks(707))
+}
+
+/// Sends one file as a plain tester does, in these blocks.
+pub fn send_file<'f, P: Part, L: Placed>(
+    nor: &P,
+    session: &mut Session<'_, P, L>,
+    component: Component,
+    blocks: impl Iterator<Item = &'f [u8]> + Clone,
+) -> Result<(), Failure> {
+    download_blocks(nor, session, component.file_address(), blocks)
+}
+
+fn download_blocks<'b, P: Part, L: Placed>(
+    nor: &P,
+    session: &mut Session<'_, P, L>,
+    address: u32,
+    blocks: impl Iterator<Item = &'b [u8]> + Clone,
+) -> Result<(), Failure> {
+    let size = u32::try_from(blocks.clone().map(<[u8]>::len).sum::<usize>()).expect("size");
     let mut result = session.open_object(Download { address, size });
     let mut offset = 0u32;
-    for block in bytes.chunks(707) {
+    for block in blocks {
         if result.is_ok() {
             result = session.write_object(offset, block);
             if result.is_err() {
@@ -426,9 +452,17 @@ fn install_patiently_of<P: Part, L: Placed>(
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
+    patiently(session, |session| install_of(component, nor, session, envelope, image))
+}
+
+/// Installs once the device does not want to wait any more.
+fn patiently<P: Part, L: Placed>(
+    session: &mut Session<'_, P, L>,
+    mut install: impl FnMut(&mut Session<'_, P, L>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let mut hours = 0;
     loop {
-        match install_of(component, nor, session, envelope, image) {
+        match install(session) {
             Err(Failure::Refused(_, Some(Reason::InstallDelayed))) if hours < 1000 => {
                 hours += 1;
                 session.set_now(hours * 3_600_000_000);

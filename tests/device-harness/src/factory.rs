@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use suit_manifest::Target;
 use suit_manifest::author::{
-    Encryption, SlotImage, UpdateDescription, authenticate, create, image_uri, sign,
+    Encryption, SlotImage, UpdateDescription, authenticate, create, image_uri, integrate, sign,
 };
 use trust::aes::Key128;
 use trust::author::{
@@ -22,6 +22,8 @@ pub const CLASS: [u8; 16] = [0x22; 16];
 /// Device id of the device under test: UUIDv5 of `device:A-0001`, as docs/records.md makes it.
 pub const DEVICE: [u8; 16] =
     [0x72, 0xed, 0xfc, 0x03, 0xd0, 0xc4, 0x5d, 0xba, 0x93, 0xd6, 0x6d, 0xab, 0x7e, 0x79, 0x64, 0xf4];
+/// The name of an integrated image.
+pub const FILE_URI: &str = "#image";
 const NOW: UnixTime = UnixTime(1_700_000_000);
 
 /// A manufacturer: a root and a release key with its credential.
@@ -239,6 +241,16 @@ fn device_key_for(serial: &str, purpose: Purpose) -> DerivedKey {
 pub fn authenticated(update: &UpdateDescription, key: &DerivedKey) -> Vec<u8> {
     let bytes = key.bytes.as_slice().try_into().expect("an authentication key");
     authenticate(&create(update).expect("envelope"), &key.kid, bytes).expect("MAC")
+}
+
+/// The description, of a release whose image is integrated.
+pub fn in_one_file(update: &UpdateDescription) -> UpdateDescription {
+    UpdateDescription { uri: FILE_URI.into(), ..update.clone() }
+}
+
+/// One file: this envelope with its image in it.
+pub fn one_file(envelope: &[u8], image: &[u8]) -> Vec<u8> {
+    integrate(envelope, &[(FILE_URI, image)]).expect("one file")
 }
 
 /// An image of `len` bytes with a vector table for this place; `fill` makes it unlike others.

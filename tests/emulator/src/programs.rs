@@ -105,7 +105,7 @@ impl Loader {
             Self::Asymmetric => "provisioned-anchor",
             Self::Hybrid => "provisioned-anchor,decrypting",
             Self::Symmetric => "provisioned-anchor,decrypting,own-key",
-            Self::Tabled => "provisioned-anchor,decrypting,own-key,table",
+            Self::Tabled => "provisioned-anchor,decrypting,own-key,table,one-file",
         }
     }
 }
