@@ -211,6 +211,11 @@ mod tests {
                 other[at] ^= 1;
                 assert!(!fast(&other, tag), "{algorithm:?} {at}");
                 assert_eq!(device(&other, tag), at == len / 2, "{algorithm:?} {at}");
+                assert!(!info.is_ciphertext_of(&key, &[&other, tag].concat(), &plaintext));
+                // A ciphertext that is whole, of another plaintext.
+                let mut other = plaintext.clone();
+                other[at] ^= 1;
+                assert!(!info.is_read_fast(&key, (content, tag), &other), "{algorithm:?} {at}");
             }
             assert!(!fast(content, &[tag, b"x"].concat()), "{algorithm:?}");
             for bit in 0..tag.len() * 8 {
@@ -218,6 +223,19 @@ mod tests {
                 other[bit / 8] ^= 1 << (bit % 8);
                 assert!(!fast(content, &other), "{algorithm:?} bit {bit}");
             }
+            // A short content is read by the code of devices as a whole, with its tag.
+            let short =
+                encrypt_with(algorithm, &plaintext[..40], &recipients, &key, &[3; BLOCK_LEN]).unwrap();
+            let read = EncryptionInfo::read(Span { bytes: &short.info, base: 0 }).unwrap();
+            for bit in 0..short.ciphertext.len() * 8 {
+                let mut other = short.ciphertext.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                let parts = other.split_at(40);
+                assert!(!read.is_read_as_device(&key, parts, &plaintext[..40]), "{algorithm:?} bit {bit}");
+            }
+            let parts = short.ciphertext.split_at(40);
+            assert!(read.is_read_as_device(&key, parts, &plaintext[..40]));
+            assert!(!read.is_read_as_device(&key, parts, &[8; 40]), "{algorithm:?}");
             let other = Key128::new(*b"another content.");
             assert!(!info.is_read_fast(&other, (content, tag), &plaintext));
             assert!(!info.is_read_as_device(&other, (content, tag), &plaintext));
