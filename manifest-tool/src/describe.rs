@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::blocks::algorithm_words;
 use crate::identifiers::{Class, Vendor};
+use crate::output::warning;
 use crate::time;
 
 /// Lowercase hex.
@@ -271,6 +272,17 @@ impl ImageView {
 impl ManifestView {
     pub(crate) fn target(&self) -> Target {
         self.target
+    }
+
+    /// Warns where every recipient of an encrypted image has a key pair, or no name.
+    pub(crate) fn warn_of_recipients(&self) {
+        let images = std::iter::once(&self.image).chain(&self.second_image);
+        let mut decrypted = images.filter_map(|image| image.decrypted.as_ref());
+        if decrypted.any(|decrypted| decrypted.recipients.iter().all(String::is_empty)) {
+            warning(
+                "no device of ours can decrypt this release: its recipients are holders of key pairs alone",
+            );
+        }
     }
 
     pub(crate) fn of_inspection(inspection: &Inspection<'_>) -> Result<Self, suit_manifest::Error> {

@@ -2,11 +2,14 @@
 //!
 //! Tool, server and host run it before they sign, offer or send anything, the device before it writes anything.
 
+use trust::encryption::EncryptionInfo;
+
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{ComponentId, ManifestOf, Target};
 use crate::processor::{Platform, PlatformError};
 use crate::profile::{Decrypted, Installs};
+use crate::reason::Reason;
 use crate::walk::Walk;
 
 /// The image that a manifest fetches: a firmware image, or a table.
@@ -39,6 +42,16 @@ impl ImageReference<'_> {
     #[must_use]
     pub fn installed_size(&self) -> u64 {
         self.decrypted.map_or(self.size, |decrypted| decrypted.size)
+    }
+
+    /// Fails where nobody with a key of a device can decrypt it: such a recipient has A128KW, and a name.
+    fn check_recipients(&self) -> Result<(), Error> {
+        let Some(decrypted) = &self.decrypted else { return Ok(()) };
+        let mut kids = EncryptionInfo::read(decrypted.info)?.kids();
+        if kids.any(|kid| !kid.is_empty()) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Platform(Reason::DeviceKeyUnknown), decrypted.info.base))
     }
 }
 
@@ -93,7 +106,9 @@ pub fn second_image_reference<'a, P: Installs>(
 ///
 /// # Errors
 ///
-/// The condition that refuses the device; [`crate::ErrorKind::ComponentUnsupported`] for another target; those of a [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`].
+/// The condition that refuses the device; [`crate::ErrorKind::ComponentUnsupported`] for another target; those of a
+/// [`crate::Walk`]; [`crate::ErrorKind::TextMalformed`]; [`Reason::DeviceKeyUnknown`] for an encrypted image without a
+/// recipient that a device may be.
 pub fn image_reference_for<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
     wanted: Target,
@@ -101,7 +116,9 @@ pub fn image_reference_for<'a, P: Installs>(
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
-    dry_run(manifest, wanted, Some(*identity), slot)
+    let image = dry_run(manifest, wanted, Some(*identity), slot)?;
+    image.check_recipients()?;
+    Ok(image)
 }
 
 /// The first run has no identity, and every identity condition holds: it finds the device. Contradicting conditions

@@ -186,6 +186,7 @@ impl Encrypt {
         let manifest = inspect(&made.envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|_| Error::Internal("the encrypted release cannot be read back"))?;
+        manifest.warn_of_recipients();
         let ciphertext_files = std::iter::once(&self.ciphertext_out).chain(&self.second_ciphertext_out);
         let mut files: Vec<(&Path, &[u8])> = ciphertext_files
             .zip(&made.ciphertexts)

@@ -152,6 +152,7 @@ impl Release {
             (None, None) => return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0)),
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
+        manifest.warn_of_recipients();
         if manifest.target() == Target::Table {
             return Err(Error::Release { path: path.to_owned(), fault: ReleaseFault::Table });
         }

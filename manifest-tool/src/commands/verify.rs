@@ -211,17 +211,16 @@ impl Verify {
         if let Some(warning) = clock_warning(credential, now) {
             output.warn(warning);
         }
+        let images = (&verified.image, verified.second_image.as_ref());
+        let manifest = ManifestView::new(authenticated.manifest(), authenticated.digest(), images)
+            .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
+        manifest.warn_of_recipients();
         Ok(VerifyReport {
             verified: true,
             image_verified: checked.any,
             image_slot: checked.slot,
             image_decrypted: false,
-            manifest: ManifestView::new(
-                authenticated.manifest(),
-                authenticated.digest(),
-                (&verified.image, verified.second_image.as_ref()),
-            )
-            .map_err(|error| Error::refused_manifest(&self.envelope, error))?,
+            manifest,
             credential: Some(CredentialView::new(credential)),
             authentication_key: None,
         })

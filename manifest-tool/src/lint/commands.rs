@@ -9,7 +9,7 @@ use suit_manifest::argument::{DigestAlgorithm, ParameterValue, VendorId};
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
 use suit_manifest::profile::{Decrypting, Profile as _};
 use suit_manifest::vocabulary::{CommandCode, ParameterKey};
-use trust::blocks::encryption::HostEncryption;
+use trust::blocks::encryption::{HostEncryption, HostRecipient};
 use trust::cbor::Span;
 
 use super::{Code, Finding};
@@ -167,7 +167,9 @@ impl Check<'_> {
             .map(|one| one.algorithm.map_or_else(|| "no algorithm".to_owned(), algorithm_words))
             .collect();
         let others = others.iter().map(|algorithm| format!("recipients with {algorithm}"));
-        for what in contents.into_iter().chain(others) {
+        let is_for_nobody = !info.recipients().iter().any(HostRecipient::is_for_devices);
+        let nobody = is_for_nobody.then(|| "an image that none of them can decrypt".to_owned());
+        for what in contents.into_iter().chain(others).chain(nobody) {
             let finding = Finding::new(Code::Unsupported, what);
             self.found.push(finding.at(position, ParameterKey::EncryptionInfo.rule()));
         }

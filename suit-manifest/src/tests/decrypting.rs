@@ -7,10 +7,11 @@ use trust::encryption::ContentAlgorithm;
 use trust::{Anchor, TrustStore};
 
 use super::support::*;
-use crate::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, inspect};
+use crate::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, inspect, sign};
 use crate::host;
 use crate::{
-    Envelope, Error, ErrorKind, ImageReference, Reason, Target, Walk, image_reference, second_image_reference,
+    DeviceIdentity, Envelope, Error, ErrorKind, ImageReference, Reason, Target, Walk, image_reference,
+    image_reference_for, second_image_reference,
 };
 
 pub(super) const CIPHERTEXT: [u8; 32] = [0x33; 32];
@@ -121,6 +122,29 @@ fn an_encrypted_release_names_what_is_fetched_and_what_is_installed() {
             second.map(|second| (second.digest, second.installed_digest())),
             second_slot.then_some(([0x44; 32], digest))
         );
+    }
+}
+
+/// A device has no key pair, and no key without a name: a host tells it, and does not send what the device refuses.
+#[test]
+fn an_image_that_no_device_can_decrypt_is_for_none() {
+    let recipient = |kid: &[u8]| Recipient { kid: kid.to_vec(), key: Key128::new([9; 16]) };
+    for (kids, is_for_some) in [(&[b"".as_slice()][..], false), (&[b"", b"device"], true)] {
+        let recipients: Vec<_> = kids.iter().map(|kid| recipient(kid)).collect();
+        let info = encrypt(ContentAlgorithm::A128Gcm, b"image", &recipients).unwrap().info;
+        let update =
+            UpdateDescription { encryption: Some(Encryption { info, ..encryption() }), ..described() };
+        let envelope = sign(&create(&update).unwrap(), &release_key(), &credential()).unwrap();
+        let image = found(&envelope).unwrap();
+        let identity = DeviceIdentity { vendor: image.vendor, class: image.class, device: [0; 16] };
+        let anchors = [Anchor::root(root().public_key())];
+        let authenticated = host::Envelope::parse(&envelope).unwrap();
+        let authenticated = authenticated.authenticate(&TrustStore::new(&anchors)).unwrap();
+        let of_device = image_reference_for(authenticated.manifest(), Target::Firmware, &identity, 0);
+        match is_for_some {
+            true => assert_eq!(of_device.unwrap(), image),
+            false => assert_eq!(of_device.unwrap_err().reason(), Reason::DeviceKeyUnknown),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
             "The image does not fit this device. Check that it is the release for it, and call the manufacturer."
         }
         R::SequenceRollback | R::SequenceBelowMinimum => {
-            "Use a newer release. The manufacturer can publish an older firmware again under a higher number."
+            "Use a newer release. The manufacturer can publish an older one again under a higher number."
         }
         R::ImageDigestMismatch => "Get the image and the envelope again, both from the same release.",
         R::AnchorUnknown | R::SignatureInvalid | R::KeyMismatch => {
@@ -83,7 +83,7 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
             "Run the update again. If it fails again, the device is broken: replace it."
         }
         R::TrialNotConfirmed => {
-            "The device works with its old firmware. Call the manufacturer: the new firmware did not start properly."
+            "The device works with what it had before. Call the manufacturer: what was installed did not confirm itself."
         }
         R::ImageIncomplete | R::ImageOverrun | R::NoEnvelope | R::HeadInvalid | R::SwapFailed => {
             TRANSFER_AGAIN

@@ -7,6 +7,7 @@ use suit_manifest::Reason;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::digest_name;
 use suit_manifest::author::tree::{ArgumentTree, CommandTree, ManifestTree, ParameterTree};
+use trust::ErrorKind;
 use trust::blocks::encryption::{AgreementSecret, HostEncryption};
 use trust::blocks::{Keys, VerifyingKey};
 use trust::cbor::Span;
@@ -94,7 +95,7 @@ impl BareArguments {
                 return Err(Error::usage("the release is not encrypted; omit --decryption-key"));
             }
             let image = match &secret {
-                Some(secret) => named.decrypted(envelope, &image, secret)?,
+                Some(secret) => named.decrypted((envelope, path), &image, secret)?,
                 None => image,
             };
             named.check(path, &image)?;
@@ -173,7 +174,7 @@ impl<'a> Named<'a> {
     /// What a private key makes of a ciphertext, under the first encryption-info that is for it.
     fn decrypted(
         &self,
-        envelope: &Path,
+        (envelope, path): (&Path, &Path),
         ciphertext: &[u8],
         secret: &AgreementSecret,
     ) -> Result<Vec<u8>, Error> {
@@ -183,6 +184,11 @@ impl<'a> Named<'a> {
                 .and_then(|info| info.open(&info.content_key(secret)?, ciphertext));
             match opened {
                 Ok(image) => return Ok(image),
+                // Where the ciphertext is named too, another file is not laid at the door of the envelope.
+                Err(error) if error.kind == ErrorKind::ContentTag && self.images.len() > 1 => {
+                    self.check(path, ciphertext)?;
+                    refusal = Error::refused(envelope, error.into(), error.position);
+                }
                 Err(error) => refusal = Error::refused(envelope, error.into(), error.position),
             }
         }

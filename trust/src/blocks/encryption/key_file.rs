@@ -58,7 +58,9 @@ impl AgreementKeyError {
             Self::Algorithm | Self::Curve => {
                 "Give a key to agree with: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`, or X25519."
             }
-            Self::Form | Self::Point => "Export the key again: as PEM, or as COSE_Key.",
+            Self::Form | Self::Point => {
+                "Export the key again: as PEM (`openssl pkey -in KEY`, its public half with `-pubout`), or as COSE_Key."
+            }
             Self::Operations => "Give the key that derives keys: its key_ops are those of another use.",
         }
     }

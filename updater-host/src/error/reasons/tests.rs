@@ -43,7 +43,7 @@ fn each_state_of_a_device_has_its_hint() {
         (Factory, I::None, None, Some("updater-host provision")),
         (Application, I::Confirmed, None, None),
         (Loader, I::Confirmed, None, None),
-        (Application, I::Confirmed, Some(R::TrialNotConfirmed), Some("works with its old firmware")),
+        (Application, I::Confirmed, Some(R::TrialNotConfirmed), Some("works with what it had before")),
         (Application, I::Confirmed, Some(R::InstallDelayed), Some("it waits until the device")),
         (Application, I::Confirmed, Some(R::SwapFailed), Some("Run the update again")),
         (Application, I::Confirmed, Some(R::InstallAbandoned), Some("if you still want it")),
