@@ -36,6 +36,9 @@ pub enum ReleaseFault {
     /// It has neither a signature nor a credential, and is of use to its device only as it is.
     #[error("is authenticated by the key of its device, and is not signed")]
     OfDevice,
+    /// A credential says what a key may sign for them.
+    #[error("is what devices of ours run")]
+    Ours,
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
@@ -50,6 +53,7 @@ impl ReleaseFault {
             Self::Signed => "release-signed",
             Self::Encrypted => "release-encrypted",
             Self::OfDevice => "release-of-device",
+            Self::Ours => "release-ours",
             Self::Foreign => "release-foreign",
             Self::Table => "release-table",
         }
@@ -61,6 +65,9 @@ impl ReleaseFault {
             Self::Signed => "Pass the unsigned envelope that create wrote, and sign the result.",
             Self::Encrypted => "Pass the envelope that create wrote.",
             Self::OfDevice => "Pass the envelope of which personalize made this one.",
+            Self::Ours => {
+                "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
+            }
             Self::Foreign => "Make the release with manifest-tool create of this version.",
             Self::Table => {
                 "Give envelope and table to updater-host update --release, or keep them beside the server."

@@ -53,6 +53,7 @@ mod cli {
     mod rotation;
     mod server;
     mod setup;
+    mod sign_alone;
     mod slips;
     mod succession;
     mod succession_at_work;

@@ -204,15 +204,28 @@ pub fn sign1_detached_chained(
         return Err(AuthorError::NotTheSignersCredential);
     }
     let kcwt = decode(credential)?;
-    let sign1 = CoseSign1Builder::new()
-        .protected(protected(&signer.public_key(), None))
-        .unprotected(HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build())
-        .try_create_detached_signature(payload, &[], |message| signature(signer, message).map(Vec::from))?
-        .build();
-    let out =
-        encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))?;
+    let headers = HeaderBuilder::new().value(HEADER_KCWT.into(), kcwt).build();
+    let out = sign1_with(payload, signer, headers)?;
     verify_made(&out, payload, credential, &claims)?;
     Ok(out)
+}
+
+/// Signs a payload that travels elsewhere, for readers that know the key: no credential travels with it, so no device of
+/// ours takes it.
+///
+/// # Errors
+/// [`AuthorError::Signer`], [`AuthorError::Encoding`]
+pub fn sign1_detached(payload: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, AuthorError> {
+    sign1_with(payload, signer, Header::default())
+}
+
+fn sign1_with(payload: &[u8], signer: &dyn Signer, unprotected: Header) -> Result<Vec<u8>, AuthorError> {
+    let sign1 = CoseSign1Builder::new()
+        .protected(protected(&signer.public_key(), None))
+        .unprotected(unprotected)
+        .try_create_detached_signature(payload, &[], |message| signature(signer, message).map(Vec::from))?
+        .build();
+    encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))
 }
 
 /// What the key of `credential` signs for a payload that travels elsewhere: the Sig_structure (RFC 9052 section 4.4) of

@@ -1,5 +1,7 @@
 //! `sign`: sign an envelope with a release key and add the credential of the key, now or in two steps.
 
+mod alone;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,6 +10,7 @@ use suit_manifest::author::{AuthorError, inspect, sign, to_be_signed};
 use trust::author::{Signer, read_unverified_credential};
 use trust::{CredentialClaims, Role};
 
+use self::alone::SignedAlone;
 use super::{SigningKeyArguments, warn_of_time};
 use crate::describe::{ManifestView, kid};
 use crate::encryption::must_be_of_no_device;
@@ -21,14 +24,22 @@ use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sign {
-    /// Envelope to sign; an existing signature is replaced
+    /// Envelope to sign; an existing signature is replaced, unless --add says otherwise
     #[arg(value_name = "U.suit")]
     envelope: PathBuf,
     #[command(flatten)]
     key: SigningKeyArguments,
     /// Credential of the key
-    #[arg(long, value_name = "FILE")]
-    credential: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "no_credential")]
+    credential: Option<PathBuf>,
+    /// Sign for devices of others, which know the key: any envelope of the drafts that devices of ours do not run
+    #[arg(long, conflicts_with_all = [
+        "credential", "anchors", "recovery_anchors", "successions", "revocations", "tbs_out",
+    ])]
+    no_credential: bool,
+    /// Keep the blocks that are there, and add one
+    #[arg(long, requires = "no_credential", conflicts_with_all = ["credential", "tbs_out"])]
+    add: bool,
     /// Signed envelope to write
     #[arg(long, value_name = "R.suit", required_unless_present = "tbs_out", conflicts_with = "tbs_out")]
     out: Option<PathBuf>,
@@ -52,16 +63,42 @@ pub struct Signed {
     manifest: ManifestView,
 }
 
+/// What was signed.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    Release(Box<Signed>),
+    Alone(Box<SignedAlone>),
+}
+
 impl Sign {
-    pub fn run(&self, output: Output) -> Result<Signed, Error> {
+    pub fn run(&self, output: Output) -> Result<Outcome, Error> {
+        let inputs = std::iter::once(&self.envelope).chain(&self.credential).map(PathBuf::as_path);
+        let inputs: Vec<&Path> = inputs.chain(self.trust.files()).collect();
         for out in self.out.iter().chain(&self.two_steps.outputs()) {
-            let inputs = [self.envelope.as_path(), &self.credential];
-            self.key
-                .must_differ_from(out, &inputs.into_iter().chain(self.trust.files()).collect::<Vec<_>>())?;
+            self.key.must_differ_from(out, &inputs)?;
         }
-        let release = Release::read(&self.envelope, &self.credential)?;
+        match (&self.credential, &self.out) {
+            (Some(credential), _) => {
+                self.sign_release(credential, output).map(Box::new).map(Outcome::Release)
+            }
+            (None, Some(out)) => self.sign_alone(out).map(Box::new).map(Outcome::Alone),
+            (None, None) => Err(Error::Internal("nothing is to be written")),
+        }
+    }
+
+    fn sign_alone(&self, out: &Path) -> Result<SignedAlone, Error> {
+        let signer = self.key.open()?;
+        let envelope = alone::signed(&self.envelope, signer.as_ref(), self.add)?;
+        let signed = SignedAlone::of(out, &envelope, signer.as_ref())?;
+        write(out, &envelope, self.overwrite.existing())?;
+        Ok(signed)
+    }
+
+    fn sign_release(&self, credential: &Path, output: Output) -> Result<Signed, Error> {
+        let release = Release::read(&self.envelope, credential)?;
         if let Some(trusted) = self.trust.open()? {
-            verify_credential(&trusted, &self.credential, &release.credential, Role::Release, now(None)?)?;
+            verify_credential(&trusted, credential, &release.credential, Role::Release, now(None)?)?;
         }
         let hand = self.two_steps.open(&self.key)?;
         let existing = self.overwrite.existing();
@@ -69,7 +106,7 @@ impl Sign {
             (Hand::Later(later), _) => {
                 let message = release.to_be_signed()?;
                 if hand.public_key() != *release.claims()?.key() {
-                    return Err(Error::CredentialOfAnotherKey(self.credential.clone()));
+                    return Err(Error::CredentialOfAnotherKey(credential.to_owned()));
                 }
                 Some(later.write("release", &message, &release.manifest()?.rows(), existing)?)
             }
@@ -121,7 +158,9 @@ impl<'p> Release<'p> {
         let refused = |error| Error::refused_manifest(self.paths.0, error);
         let inspection = inspect(&self.envelope).map_err(refused)?;
         must_be_of_no_device(self.paths.0, &inspection)?;
-        ManifestView::of_inspection(&inspection).map_err(refused)
+        let view = ManifestView::of_inspection(&inspection).map_err(refused)?;
+        view.warn_of_recipients();
+        Ok(view)
     }
 
     /// What the key of the credential has to sign.
@@ -161,6 +200,15 @@ pub(in crate::commands) fn explain(envelope: &Path, credential: &Path, error: Au
         | AuthorError::Role
         | AuthorError::TooLarge(_)
         | AuthorError::Encoding) => Error::Author { what: "the signed envelope", source: Box::new(other) },
+    }
+}
+
+impl Report for Outcome {
+    fn lines(&self) -> String {
+        match self {
+            Self::Release(signed) => signed.lines(),
+            Self::Alone(signed) => signed.lines(),
+        }
     }
 }
 

@@ -228,6 +228,12 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
     other[100] ^= 1;
     workshop.write("image.enc", &other);
     assert_eq!(refused("p256.pem"), ("image-digest-mismatch".to_owned(), 5));
+    // A tag does, and the manifest says whose fault it is.
+    workshop.ok(&split(&format!("{ENCRYPT} {TO_BOTH}")));
+    workshop.ok(&split(&format!("{sign} --force")));
+    workshop.ok(&split(&format!("{verify} p256.pem")));
+    workshop.write("image.enc", &other);
+    assert_eq!(refused("p256.pem"), ("image-digest-mismatch".to_owned(), 5));
 }
 
 /// What is shown and found names the algorithms, and says that our devices are none of those who read it.
@@ -245,6 +251,9 @@ fn others_that_read_a_release_are_named() {
     let text = workshop.run(&split("inspect e.suit")).stdout;
     assert!(text.contains("for 3 key(s)") && text.contains("for others: ECDH-ES + A128KW (-29)"), "{text}");
     workshop.ok(&split(&format!("{ENCRYPT} {TO_BOTH}")));
+    let found = workshop.run(&split("lint e.suit")).stdout;
+    assert!(found.contains("an image that none of them can decrypt"), "{found}");
+    warns_that_no_device_reads_it(&workshop);
     let text = workshop.run(&split("inspect e.suit")).stdout;
     assert!(text.contains("bytes, SHA-256") && !text.contains("key(s)"), "{text}");
     assert!(text.contains("for no device of ours, for others: ECDH-ES + A128KW (-29)"), "{text}");
@@ -260,6 +269,34 @@ fn others_that_read_a_release_are_named() {
     // The same to the byte, but for devices alone.
     workshop.ok(&split(&format!("{ENCRYPT} --recipients recipients.csv")));
     assert_eq!(found("e.suit"), [""; 0]);
+}
+
+/// Whoever makes, signs and verifies the release e.suit for holders of key pairs alone is told; for a certain device, it is refused.
+fn warns_that_no_device_reads_it(workshop: &Workshop) {
+    let verify = "verify s.suit --anchor root.cose";
+    for (line, warns) in [
+        (format!("{ENCRYPT} {TO_BOTH}"), true),
+        ("sign e.suit --key release.pem --credential release.cwt --out s.suit --force".to_owned(), true),
+        (verify.to_owned(), true),
+        (format!("{ENCRYPT} {TO_BOTH} --recipients recipients.csv"), false),
+        (format!("{ENCRYPT} {TO_BOTH}"), true),
+    ] {
+        let run = workshop.run(&split(&line));
+        assert_eq!(run.exit, 0, "{line}: {}", run.stderr);
+        assert_eq!(
+            run.stderr.contains("no device of ours can decrypt this release"),
+            warns,
+            "{line}: {}",
+            run.stderr
+        );
+    }
+    let shown = workshop.ok(&split("inspect s.suit"));
+    let of_device = format!(
+        "{verify} --vendor {} --class {}",
+        shown["vendor"].as_str().unwrap(),
+        shown["class"].as_str().unwrap()
+    );
+    assert_eq!(workshop.refused(&split(&of_device)), ("device-key-unknown".to_owned(), 5));
 }
 
 #[test]
@@ -308,8 +345,8 @@ fn whom_an_image_is_not_encrypted_to_is_refused_with_a_reason() {
     assert_eq!(found, ("recipients-too-many".to_owned(), 2));
 }
 
-/// The profiles of draft-ietf-suit-mti with a key agreement and Ed25519, out of their templates; what our `sign` does not take, the
-/// signer of another maker signs.
+/// The profiles of draft-ietf-suit-mti with a key agreement and Ed25519, out of their templates; `sign` signs
+/// each, with or without a credential, and so does the signer of another maker.
 #[test]
 fn templates_of_the_mti_profiles_are_composed_signed_and_opened() {
     let workshop = desk();
@@ -365,6 +402,13 @@ fn templates_of_the_mti_profiles_are_composed_signed_and_opened() {
         let sign = "sign u.suit --key release.pem --credential example.cwt --out s.suit --force";
         let signed = workshop.run(&split(sign));
         assert_eq!(signed.exit == 0, number != 24, "{}", signed.stderr);
+        let alone = "sign u.suit --key release.pem --no-credential --out s.suit --force";
+        let signed = workshop.run(&split(alone));
+        assert_eq!(signed.exit == 0, number == 24, "{}", signed.stderr);
+        let report = workshop.ok(&split(&format!(
+            "verify s.suit --public-key release.cose --image {stem}.enc --decryption-key p256.pem"
+        )));
+        assert_eq!(report["image_decrypted"], true, "{template}");
     }
 }
 

@@ -1,15 +1,18 @@
 //! Members of an envelope that come and go without touching the signature: severed ones are left away
-//! (draft-ietf-suit-manifest-37 section 8.6), payloads are integrated and taken out (sections 5.5 and 7.5).
+//! (draft-ietf-suit-manifest-37 section 8.6), payloads are integrated and taken out (sections 5.5 and 7.5). And
+//! signatures that come and go without touching the rest.
 //!
-//! Wrapper, manifest and every member that stays keep their bytes. The whole decoder reads what it is given, and what
+//! Manifest and every member that stays keep their bytes. The whole decoder reads what it is given, and what
 //! comes out.
 
 use std::borrow::Cow;
 
 use ciborium::Value;
+use trust::author::Signer;
+use trust::cbor::Span;
 
 use super::tree::{EnvelopeTree, MemberKey};
-use super::{AuthorError, encode};
+use super::{AuthorError, bytes, encode};
 use crate::envelope::ENVELOPE_TAG;
 use crate::vocabulary::EnvelopeElement;
 
@@ -69,6 +72,38 @@ pub fn take_apart(file: &[u8]) -> TakenApart<'_> {
     }
 }
 
+/// The envelope with one more signature (section 8.3), by a key that its readers know: without a credential. Of the blocks that
+/// are there only those that stay are kept. Any envelope that [`EnvelopeTree::read`] takes is signed, whoever can run it.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses the envelope, or the result; [`AuthorError::Signature`]
+pub fn sign_alone(
+    envelope: &[u8],
+    signer: &dyn Signer,
+    stays: impl Fn(&Span<'_>) -> bool,
+) -> Result<Vec<u8>, AuthorError> {
+    let before = EnvelopeTree::read(envelope)?;
+    let made = trust::author::sign1_detached(before.payload.bytes, signer).map_err(AuthorError::Signature)?;
+    let kept = before.blocks.iter().filter(|block| stays(block)).map(|block| block.bytes);
+    let blocks: Vec<&[u8]> = kept.chain([made.as_slice()]).collect();
+    let wrapper = [before.payload.bytes].into_iter().chain(blocks.iter().copied()).map(bytes).collect();
+    let wrapper = encode(&bytes(&encode(&Value::Array(wrapper))?))?;
+    let mut members = Vec::new();
+    for member in &before.members {
+        let value = match member.key {
+            MemberKey::Element(EnvelopeElement::AuthenticationWrapper) => wrapper.as_slice(),
+            _ => member.value.bytes,
+        };
+        members.push((key(member.key)?, Vec::new(), value));
+    }
+    let out = assemble(members)?;
+    let after = EnvelopeTree::read(&out)?;
+    if after.digest != before.digest || !after.blocks.iter().map(|block| block.bytes).eq(blocks) {
+        return Err(AuthorError::Encoding);
+    }
+    Ok(out)
+}
+
 fn change(
     envelope: &[u8],
     stays: impl Fn(MemberKey<'_>) -> bool,
@@ -82,6 +117,19 @@ fn change(
     for (uri, payload) in payloads {
         members.push((key(MemberKey::Uri(uri))?, head(MAJOR_BYTES, payload.len())?, payload));
     }
+    let out = assemble(members)?;
+    let after = EnvelopeTree::read(&out)?;
+    let blocks =
+        |tree: &EnvelopeTree<'_>| tree.blocks.iter().map(|block| block.bytes.to_vec()).collect::<Vec<_>>();
+    // The manifest is the one with this digest: the decoder has compared it.
+    if after.digest != before.digest || blocks(&after) != blocks(&before) {
+        return Err(AuthorError::Encoding);
+    }
+    Ok(out)
+}
+
+/// An envelope of its members: each with its key, the head of its value if that has none yet, and the value.
+fn assemble(mut members: Vec<(Vec<u8>, Vec<u8>, &[u8])>) -> Result<Vec<u8>, AuthorError> {
     // RFC 8949 section 4.2.1: by the bytes of the keys.
     members.sort_by(|(one, ..), (other, ..)| one.cmp(other));
 
@@ -91,13 +139,6 @@ fn change(
         out.extend_from_slice(&key);
         out.extend_from_slice(&head);
         out.extend_from_slice(value);
-    }
-    let after = EnvelopeTree::read(&out)?;
-    let blocks =
-        |tree: &EnvelopeTree<'_>| tree.blocks.iter().map(|block| block.bytes.to_vec()).collect::<Vec<_>>();
-    // The manifest is the one with this digest: the decoder has compared it.
-    if after.digest != before.digest || blocks(&after) != blocks(&before) {
-        return Err(AuthorError::Encoding);
     }
     Ok(out)
 }

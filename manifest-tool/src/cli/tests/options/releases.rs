@@ -114,7 +114,20 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--recovery-anchor r", "--anchor a"),
             ("--succession s", "--anchor a"),
         ],
-        excludes: &[("--tbs-out t", "--out o")],
+        excludes: &[("--tbs-out t", "--out o"), ("--no-credential", ""), ("--add", "")],
+    },
+    Options {
+        shortest: "sign u --key k --no-credential --out o",
+        alone: &["--passphrase-file p", "--pin-file p", "--add", "--force"],
+        needs: &[],
+        excludes: &[
+            ("--credential c", ""),
+            ("--anchor a", ""),
+            ("--revocations l", "--anchor a"),
+            ("--recovery-anchor r", "--anchor a"),
+            ("--succession s", "--anchor a"),
+            ("--tbs-out t", ""),
+        ],
     },
     Options {
         shortest: "recertify r --credential c --out o",

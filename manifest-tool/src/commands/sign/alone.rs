@@ -1,0 +1,93 @@
+//! `sign --no-credential`: a signature for devices of others, which know the key itself. Any envelope of the drafts is signed, but
+//! what devices of ours run: for that the credential says what the key may sign.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use suit_manifest::Reason;
+use suit_manifest::author::tree::EnvelopeTree;
+use suit_manifest::author::{digest_name, inspect, sign_alone};
+use trust::author::Signer;
+use trust::blocks::{CoseStructure, Keys, Verdict, VerifyingKey};
+
+use crate::blocks::{AuthenticationView, held, judge_all};
+use crate::bundle::Bundle;
+use crate::describe::kid;
+use crate::encryption::ReleaseFault;
+use crate::error::Error;
+use crate::output::{Report, table};
+
+/// An envelope that was signed for those who know the key.
+#[derive(Debug, Serialize)]
+pub struct SignedAlone {
+    envelope: PathBuf,
+    /// Of the key that signed.
+    kid: String,
+    manifest_digest: String,
+    digest_algorithm: String,
+    sequence: u64,
+    /// All of them, the new one last.
+    blocks: Vec<AuthenticationView>,
+    #[serde(skip)]
+    rows: Vec<(&'static str, String)>,
+}
+
+/// The envelope with a signature by this key: beside the blocks that are there, or in the place of the signatures.
+///
+/// # Errors
+/// [`Error::Release`] for what devices of ours run, and for a MAC that a signature would replace; [`Error::Refused`] for what
+/// cannot be told, because its sequences are severed; those of [`sign_alone`]
+pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec<u8>, Error> {
+    let bundle = Bundle::read(path)?;
+    let tree = bundle.tree()?;
+    let refused = |fault| Err(Error::Release { path: path.to_owned(), fault });
+    // Whoever adds the credential, which nothing signs, would have a release of it. What is severed and away says nothing.
+    match inspect(&bundle.release()?).and_then(|inspection| inspection.image_reference().map(drop)) {
+        Ok(()) => return refused(ReleaseFault::Ours),
+        Err(error) if error.reason() == Reason::MemberSevered => {
+            return Err(Error::refused_manifest(path, error));
+        }
+        Err(_) => {}
+    }
+    let is_mac =
+        |verdict: &Verdict<'_>| matches!(verdict.structure, Some(CoseStructure::Mac0 | CoseStructure::Mac));
+    if !adds && judge_all(&tree, &Keys::default()).iter().any(is_mac) {
+        return refused(ReleaseFault::OfDevice);
+    }
+    sign_alone(bundle.bytes(), signer, |_| adds).map_err(|error| bundle.not_changed(error))
+}
+
+impl SignedAlone {
+    /// What stands in the signed envelope; the signature is verified.
+    pub(super) fn of(path: &Path, envelope: &[u8], signer: &dyn Signer) -> Result<Self, Error> {
+        let read = |error| Error::refused_manifest(path, error);
+        let tree = EnvelopeTree::read(envelope).map_err(read)?;
+        let key = signer.public_key();
+        let public = [VerifyingKey::from(key)];
+        let verdicts = judge_all(&tree, &Keys { public: &public, device: None, allow_eddsa: false });
+        held(&verdicts, Some(1)).map_err(|_| Error::Internal("the signature does not hold"))?;
+        Ok(Self {
+            envelope: path.to_owned(),
+            kid: kid(key.kid()),
+            manifest_digest: hex::encode(tree.digest.bytes()),
+            digest_algorithm: digest_name(tree.digest.algorithm()),
+            sequence: tree.manifest.sequence_number,
+            rows: verdicts.iter().map(AuthenticationView::judged).flat_map(|view| view.rows()).collect(),
+            blocks: AuthenticationView::claimed(&tree),
+        })
+    }
+}
+
+impl Report for SignedAlone {
+    fn lines(&self) -> String {
+        let mut rows = vec![
+            ("envelope", format!("{} (signed)", self.envelope.display())),
+            ("signed by", self.kid.clone()),
+            ("manifest", format!("{} {}", self.digest_algorithm, self.manifest_digest)),
+            ("sequence", self.sequence.to_string()),
+        ];
+        rows.extend(self.rows.iter().cloned());
+        rows.push(("NOT for", "devices of ours: they ask for a credential, and do not run it".to_owned()));
+        table(&rows)
+    }
+}

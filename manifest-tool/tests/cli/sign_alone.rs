@@ -1,0 +1,134 @@
+//! `sign --no-credential`: envelopes that devices of ours do not run, for devices that know the key.
+
+use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
+use suit_manifest::vocabulary::EnvelopeElement;
+
+use super::workshop::{Workshop, split};
+
+const SIGN: &str = "sign gateway.suit --key release.pem --no-credential --out signed.suit --force";
+
+/// The template of two processors, its radio signed by one maker: `gateway.suit`, which nobody has signed.
+fn desk() -> Workshop {
+    let workshop = Workshop::with_release();
+    workshop.key("radio");
+    workshop.write("app.bin", &workshop.read("image.bin"));
+    workshop.write("radio.bin", b"what a radio runs");
+    for name in ["radio", "main-and-radio"] {
+        let file = format!("{}/../docs/templates/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        workshop.write(&format!("{name}.toml"), &std::fs::read(file).unwrap());
+    }
+    workshop.ok(&split("compose radio.toml --out unsigned-radio.suit"));
+    workshop.ok(&split("sign unsigned-radio.suit --key radio.pem --no-credential --out radio.suit"));
+    workshop.ok(&split("compose main-and-radio.toml --out gateway.suit"));
+    workshop
+}
+
+#[test]
+fn what_devices_of_others_run_is_signed() {
+    let workshop = desk();
+    let signed = workshop.ok(&split(SIGN));
+    assert_eq!(signed["blocks"].as_array().unwrap().len(), 1);
+    assert_eq!(signed["blocks"][0]["parts"][0]["algorithm"], "Ed25519 (-19)");
+    let report = workshop.ok(&split("verify signed.suit --public-key release.cose"));
+    assert_eq!(report["manifest_digest"], signed["manifest_digest"]);
+    assert_eq!(report["blocks"][0]["parts"][0]["kid"], signed["kid"]);
+    // Everything but the wrapper keeps its bytes, and the radio its own signature.
+    let (before, after) = (workshop.read("gateway.suit"), workshop.read("signed.suit"));
+    let (before, after) = (EnvelopeTree::read(&before).unwrap(), EnvelopeTree::read(&after).unwrap());
+    let wrapper = MemberKey::Element(EnvelopeElement::AuthenticationWrapper);
+    assert_eq!(before.members.len(), after.members.len());
+    for (before, after) in before.members.iter().zip(&after.members) {
+        assert_eq!(before.key, after.key);
+        assert_eq!(before.value.bytes == after.value.bytes, before.key != wrapper, "{:?}", before.key);
+    }
+    workshop.ok(&split("extract signed.suit --uri #radio.suit --image-out again.suit --out rest.suit"));
+    workshop.ok(&split("verify again.suit --public-key radio.cose"));
+    let words = workshop.run(&split(SIGN)).stdout;
+    assert!(words.contains("holds under") && words.contains("devices of ours"), "{words}");
+}
+
+/// One signature takes the place of the others, or stands beside them.
+#[test]
+fn blocks_are_replaced_or_added_as_told() {
+    let workshop = desk();
+    workshop.ok(&split(SIGN));
+    workshop.ok(&split("sign signed.suit --key radio.pem --no-credential --add --out both.suit"));
+    let both = "verify both.suit --public-key release.cose --public-key radio.cose --require 2";
+    assert_eq!(workshop.ok(&split(both))["keys"], 2);
+    workshop.ok(&split("sign both.suit --key radio.pem --no-credential --out one.suit"));
+    workshop.ok(&split("verify one.suit --public-key radio.cose"));
+    let other = "verify one.suit --public-key release.cose";
+    assert_eq!(workshop.refused(&split(other)), ("blocks-too-few".into(), 5));
+    // By the same key again: the same, since Ed25519 is deterministic.
+    workshop.ok(&split("sign one.suit --key radio.pem --no-credential --out again.suit"));
+    assert_eq!(workshop.read("again.suit"), workshop.read("one.suit"));
+}
+
+/// docs/attacks.md, SUIT52.
+#[test]
+fn suit52_what_devices_of_ours_run_is_signed_with_a_credential() {
+    let workshop = desk();
+    let refused = |name: &str| {
+        let line = format!("sign {name} --key release.pem --no-credential --out s.suit");
+        let found = workshop.refused(&split(&line));
+        assert!(!workshop.path("s.suit").exists(), "{name}");
+        found
+    };
+    assert_eq!(refused("unsigned.suit"), ("release-ours".into(), 5));
+    assert_eq!(refused("signed.suit"), ("release-ours".into(), 5));
+    // An image inside changes nothing, and text that is away neither.
+    workshop.ok(&split("sever unsigned.suit --out short.suit"));
+    assert_eq!(refused("short.suit"), ("release-ours".into(), 5));
+    let create = "create --image firmware.bin --vendor anchorage.example --class demo-node --sequence 3 --version 3 --integrated \
+                  --out whole.suit --image-out image.bin --force";
+    workshop.ok(&split(create));
+    assert_eq!(refused("whole.suit"), ("release-ours".into(), 5));
+    // What is severed and away may be anything.
+    workshop.write("two.toml", ONE_IMAGE_SEVERED.as_bytes());
+    workshop.ok(&split("compose two.toml --out two.suit"));
+    assert_eq!(refused("two.suit"), ("release-ours".into(), 5));
+    workshop.ok(&split("sever two.suit --member install --out away.suit"));
+    assert_eq!(refused("away.suit"), ("member-severed".into(), 5));
+}
+
+/// What `create` makes, with its installation severed.
+const ONE_IMAGE_SEVERED: &str = r##"
+format = 1
+sequence-number = 9
+components = [["app"]]
+severed = ["install"]
+[sequences]
+shared = [
+    { override-parameters = { vendor-id = "anchorage.example", class-id = "demo-node", image-digest = { file = "app.bin" }, image-size = { file = "app.bin" } } },
+    "vendor-identifier", "class-identifier",
+]
+install = [{ override-parameters = { uri = { file = "app.bin" } } }, "fetch", "image-match"]
+validate = ["image-match"]
+invoke = ["invoke"]
+"##;
+
+#[test]
+fn what_cannot_be_signed_is_refused_with_a_reason() {
+    let workshop = desk();
+    let before = workshop.snapshot();
+    let sign = "--key release.pem --no-credential";
+    for (line, code, exit) in [
+        (format!("sign root.cose {sign} --out s.suit"), "manifest-malformed", 5),
+        (format!("sign gateway.suit {sign} --out release.pem --force"), "same-file", 2),
+        (format!("sign gateway.suit {sign} --out gateway.suit --force"), "same-file", 2),
+        (format!("sign gateway.suit {sign} --out image.bin"), "file-exists", 2),
+        (format!("sign absent.suit {sign} --out s.suit"), "file-read", 3),
+        ("sign gateway.suit --key absent.pem --no-credential --out s.suit".to_owned(), "file-read", 3),
+    ] {
+        let (found, status) = workshop.refused(&split(&line));
+        assert_eq!((found.as_str(), status), (code, exit), "{line}");
+    }
+    let mut changed = workshop.read("gateway.suit");
+    let at = changed.len() / 2;
+    changed[at] ^= 1;
+    workshop.write("changed.suit", &changed);
+    let found = workshop.run(&split(&format!("--json sign changed.suit {sign} --out s.suit")));
+    assert_ne!(found.exit, 0, "{}", found.stdout);
+    std::fs::remove_file(workshop.path("changed.suit")).unwrap();
+    assert_eq!(workshop.snapshot(), before, "nothing was written");
+}
