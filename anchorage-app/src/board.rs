@@ -64,7 +64,7 @@ impl CFlash {
 /// The word of the part is known at run time only. All that is programmed here are records, whole multiples of [`UNIT`],
 /// aligned to it, which suits every word; [`NorFlash::write`] checks it all the same. Marks, which take a place of at least
 /// 16 bytes, are only read, and those in places of 32 bytes are found in steps of 16 as well.
-pub(crate) struct Callbacks {
+pub struct Callbacks {
     context: *mut c_void,
     read: Read,
     program: Program,
@@ -74,7 +74,7 @@ pub(crate) struct Callbacks {
 
 /// A callback failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Failed;
+pub struct Failed;
 
 impl embedded_storage::nor_flash::NorFlashError for Failed {
     fn kind(&self) -> NorFlashErrorKind {

@@ -3,46 +3,22 @@
 use core::ffi::c_void;
 use core::mem::{align_of, size_of};
 
-use bootloader::application::{Confirmation, Device};
+use bootloader::application::Device;
 use bootloader::flash::Flash;
-use bootloader::journal::JournalError;
 use bootloader::mailbox::{ALIVE, ALIVE_OFFSET, MAILBOX_LEN, REQUEST_LEN, Request};
 use update_protocol::profile::STATE_RECORD_LEN;
 
 use crate::board::{CFlash, CLayout, Callbacks};
-use crate::pointer::{is_writable, shared};
+use crate::pointer::{Open, is_writable, shared};
 use crate::values::{CIdentity, CResult, CState};
 
 /// Bytes that the header reserves for an application.
 pub const APP_LEN: usize = 512;
-/// Marks an open application.
-const OPEN: u32 = 0x414E_4341;
-
 /// `anchorage_app`: memory of the caller, opened by [`anchorage_app_open`].
-#[repr(C)]
-pub struct App {
-    open: u32,
-    device: Device<Callbacks>,
-}
+pub type App = Open<Device<Callbacks>, 0x414E_4341>;
 
 const _: () = assert!(size_of::<App>() <= APP_LEN, "the header reserves too little");
 const _: () = assert!(align_of::<App>() <= 8, "the header aligns too little");
-
-/// The open application at a pointer.
-///
-/// # Safety
-/// A pointer that is not null and aligned points to memory of an `anchorage_app` that nobody else uses meanwhile.
-unsafe fn opened<'a>(app: *mut App) -> Result<&'a mut Device<Callbacks>, CResult> {
-    if !is_writable(app) {
-        return Err(CResult::Pointer);
-    }
-    // SAFETY: not null, aligned, and memory of the caller, which is initialised: a header promise.
-    if unsafe { (&raw const (*app).open).read() } != OPEN {
-        return Err(CResult::NotOpen);
-    }
-    // SAFETY: the word says that `anchorage_app_open` made a device of it.
-    Ok(unsafe { &mut (*app).device })
-}
 
 /// Reads the journal.
 ///
@@ -60,13 +36,13 @@ pub unsafe extern "C" fn anchorage_app_open(
         return CResult::Pointer;
     };
     // SAFETY: memory of the caller, and of any content.
-    unsafe { (&raw mut (*app).open).write(0) };
+    unsafe { App::close(app) };
     let Some(driver) = flash.driver(layout.word) else { return CResult::Pointer };
     let Some(flash) = layout.check().and_then(|layout| Flash::new(driver, layout).ok()) else {
         return CResult::Layout;
     };
     // SAFETY: as above.
-    unsafe { app.write(App { open: OPEN, device: Device::open(flash) }) };
+    unsafe { App::open(app, Device::open(flash)) };
     CResult::Ok
 }
 
@@ -77,16 +53,11 @@ pub unsafe extern "C" fn anchorage_app_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anchorage_app_confirm(app: *mut App) -> CResult {
     // SAFETY: the header's promise.
-    let device = match unsafe { opened(app) } {
+    let device = match unsafe { App::at(app) } {
         Ok(device) => device,
         Err(result) => return result,
     };
-    match device.confirm() {
-        Ok(Confirmation::Confirmed) => CResult::Ok,
-        Ok(Confirmation::AlreadyConfirmed) => CResult::AlreadyConfirmed,
-        Err(JournalError::Flash(_)) => CResult::Flash,
-        Err(JournalError::Illegal(_)) => CResult::NotHandedOver,
-    }
+    device.confirm().into()
 }
 
 /// The state of the image that runs.
@@ -96,7 +67,7 @@ pub unsafe extern "C" fn anchorage_app_confirm(app: *mut App) -> CResult {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anchorage_app_state(app: *mut App, state: *mut CState) -> CResult {
     // SAFETY: the header's promise.
-    match unsafe { opened(app) } {
+    match unsafe { App::at(app) } {
         // SAFETY: checked, and memory of the caller.
         Ok(device) if is_writable(state) => unsafe { state.write(CState::of(&device.running())) },
         Ok(_) => return CResult::Pointer,
@@ -112,7 +83,7 @@ pub unsafe extern "C" fn anchorage_app_state(app: *mut App, state: *mut CState) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anchorage_app_identity(app: *mut App, identity: *mut CIdentity) -> CResult {
     // SAFETY: the header's promise.
-    let device = match unsafe { opened(app) } {
+    let device = match unsafe { App::at(app) } {
         Ok(device) => device,
         Err(result) => return result,
     };
@@ -140,7 +111,7 @@ pub unsafe extern "C" fn anchorage_app_state_record(
     record: *mut [u8; STATE_RECORD_LEN],
 ) -> CResult {
     // SAFETY: the header's promise.
-    match unsafe { opened(app) } {
+    match unsafe { App::at(app) } {
         Ok(device) if is_writable(record) => {
             // SAFETY: checked, and memory of the caller.
             unsafe { record.write(device.state_record(max_request_length)) }

@@ -3,29 +3,21 @@
 use core::ffi::c_void;
 use core::mem::{align_of, size_of};
 
-use bootloader::application::{Confirmation, Found, Table, TableError};
+use bootloader::application::{Found, Table, TableError};
 use bootloader::flash::Flash;
-use bootloader::journal::JournalError;
 use bootloader::layout::Layout;
 use bootloader::mailbox::MAILBOX_LEN;
 use update_protocol::profile::STATE_RECORD_LEN;
 
 use crate::board::{CFlash, CLayout, Callbacks};
 use crate::calls::mailbox_at;
-use crate::pointer::{is_writable, shared};
+use crate::pointer::{Open, is_writable, shared};
 use crate::values::CResult;
 
 /// Bytes that the header reserves for a table.
 pub const TABLE_LEN: usize = 512;
-/// Marks an open table.
-const OPEN: u32 = 0x414E_4354;
-
 /// `anchorage_table`: memory of the caller, opened by [`anchorage_table_open`].
-#[repr(C)]
-pub struct OpenTable {
-    open: u32,
-    table: Table<Callbacks>,
-}
+pub type OpenTable = Open<Table<Callbacks>, 0x414E_4354>;
 
 const _: () = assert!(size_of::<OpenTable>() <= TABLE_LEN, "the header reserves too little");
 const _: () = assert!(align_of::<OpenTable>() <= 8, "the header aligns too little");
@@ -42,22 +34,6 @@ pub struct CFound {
     pub length: u32,
     /// It is on trial.
     pub is_on_trial: bool,
-}
-
-/// The open table at a pointer.
-///
-/// # Safety
-/// A pointer that is not null and aligned points to memory of an `anchorage_table` that nobody else uses meanwhile.
-unsafe fn opened<'a>(place: *mut OpenTable) -> Result<&'a mut Table<Callbacks>, CResult> {
-    if !is_writable(place) {
-        return Err(CResult::Pointer);
-    }
-    // SAFETY: not null, aligned, and memory of the caller, which is initialised: a header promise.
-    if unsafe { (&raw const (*place).open).read() } != OPEN {
-        return Err(CResult::NotOpen);
-    }
-    // SAFETY: the word says that `anchorage_table_open` made a table of it.
-    Ok(unsafe { &mut (*place).table })
 }
 
 /// Reads the journal of the table.
@@ -78,7 +54,7 @@ pub unsafe extern "C" fn anchorage_table_open(
         return CResult::Pointer;
     };
     // SAFETY: memory of the caller, and of any content.
-    unsafe { (&raw mut (*place).open).write(0) };
+    unsafe { OpenTable::close(place) };
     let Some(driver) = flash.driver(layout.word) else { return CResult::Pointer };
     let layout = layout.check().filter(Layout::is_data);
     let Some(flash) = layout.and_then(|layout| Flash::new(driver, layout).ok()) else {
@@ -90,7 +66,7 @@ pub unsafe extern "C" fn anchorage_table_open(
         *word = unsafe { words.add(index).read_volatile() }.to_ne_bytes();
     }
     // SAFETY: as above.
-    unsafe { place.write(OpenTable { open: OPEN, table: Table::open(flash, &mailbox) }) };
+    unsafe { OpenTable::open(place, Table::open(flash, &mailbox)) };
     CResult::Ok
 }
 
@@ -101,7 +77,7 @@ pub unsafe extern "C" fn anchorage_table_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anchorage_table_find(place: *mut OpenTable, found: *mut CFound) -> CResult {
     // SAFETY: the header's promise.
-    let table = match unsafe { opened(place) } {
+    let table = match unsafe { OpenTable::at(place) } {
         Ok(table) => table,
         Err(result) => return result,
     };
@@ -126,7 +102,7 @@ pub unsafe extern "C" fn anchorage_table_read(
     length: u32,
 ) -> CResult {
     // SAFETY: the header's promise.
-    let table = match unsafe { opened(place) } {
+    let table = match unsafe { OpenTable::at(place) } {
         Ok(table) => table,
         Err(result) => return result,
     };
@@ -150,16 +126,11 @@ pub unsafe extern "C" fn anchorage_table_read(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn anchorage_table_confirm(place: *mut OpenTable) -> CResult {
     // SAFETY: the header's promise.
-    let table = match unsafe { opened(place) } {
+    let table = match unsafe { OpenTable::at(place) } {
         Ok(table) => table,
         Err(result) => return result,
     };
-    match table.confirm() {
-        Ok(Confirmation::Confirmed) => CResult::Ok,
-        Ok(Confirmation::AlreadyConfirmed) => CResult::AlreadyConfirmed,
-        Err(JournalError::Flash(_)) => CResult::Flash,
-        Err(JournalError::Illegal(_)) => CResult::NotHandedOver,
-    }
+    table.confirm().into()
 }
 
 /// The state record of the table, the content of data identifier `FD04`.
@@ -173,7 +144,7 @@ pub unsafe extern "C" fn anchorage_table_state_record(
     record: *mut [u8; STATE_RECORD_LEN],
 ) -> CResult {
     // SAFETY: the header's promise.
-    match unsafe { opened(place) } {
+    match unsafe { OpenTable::at(place) } {
         Ok(table) if is_writable(record) => {
             // SAFETY: checked, and memory of the caller.
             unsafe { record.write(table.state_record(max_request_length)) }

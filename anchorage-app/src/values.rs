@@ -1,6 +1,7 @@
 //! What the functions give back, as C has it.
 
-use bootloader::application::Running;
+use bootloader::application::{Confirmation, Running};
+use bootloader::journal::JournalError;
 use bootloader::provisioning::Identity;
 use update_protocol::profile::{DEFAULT_NODE_ADDRESS, MAX_TEXT_LEN, UNPROVISIONED_SERIAL};
 
@@ -28,6 +29,17 @@ pub enum CResult {
     NoTable = 8,
     /// The table ends before.
     Outside = 9,
+}
+
+impl From<Result<Confirmation, JournalError>> for CResult {
+    fn from(confirmed: Result<Confirmation, JournalError>) -> Self {
+        match confirmed {
+            Ok(Confirmation::Confirmed) => Self::Ok,
+            Ok(Confirmation::AlreadyConfirmed) => Self::AlreadyConfirmed,
+            Err(JournalError::Flash(_)) => Self::Flash,
+            Err(JournalError::Illegal(_)) => Self::NotHandedOver,
+        }
+    }
 }
 
 impl CResult {
