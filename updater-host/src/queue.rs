@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use trust::host::ReadError;
 
 use crate::cache::{remove, try_lock, write_whole};
+use crate::commands::report::Fate;
 use crate::error::Error;
 use crate::output::Output;
 use crate::server::Server;
@@ -52,20 +53,6 @@ pub(crate) struct Queue {
     keeping: Keeping,
     /// What this run dropped because the server does not take it.
     dropped: Arc<Mutex<Vec<PathBuf>>>,
-}
-
-/// What became of a report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Fate {
-    /// The server has it.
-    Delivered,
-    /// It is kept for the next contact.
-    Waiting,
-    /// The server does not take it: it was dropped.
-    Refused,
-    /// It ends with this run.
-    Lost,
 }
 
 /// How long a queue keeps what it cannot deliver.

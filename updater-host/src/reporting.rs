@@ -8,14 +8,14 @@ use update_protocol::profile::MAX_TEXT_LEN;
 
 use crate::cache::{Cache, DataDirs};
 use crate::cli::{Cli, Contact};
-use crate::commands::report::Said;
+use crate::commands::report::{Fate, Said};
 use crate::device::{Device, Installed, reason_slug};
 use crate::error::Error;
 use crate::files;
 use crate::install::Refused;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::queue::{Fate, Keeping, Queue, Report};
+use crate::queue::{Keeping, Queue, Report};
 use crate::release::{Facts, Release};
 use crate::restart::Outcome;
 use crate::server::Server;

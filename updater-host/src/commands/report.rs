@@ -20,8 +20,6 @@ use crate::error::{Error, Moment, ReportFault, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
 #[cfg(feature = "http")]
-use crate::queue::Fate as Delivery;
-#[cfg(feature = "http")]
 use crate::reporting::Reporting;
 use crate::scan::READING;
 use crate::session::Session;
@@ -53,13 +51,36 @@ pub(crate) struct Reported {
     /// Where it is kept.
     file: Option<String>,
     /// What became of it on its way to the server; `None` without one.
-    delivery: Option<Delivery>,
+    delivery: Option<Fate>,
 }
 
-/// A program without HTTP hands nothing over.
-#[cfg(not(feature = "http"))]
-#[derive(Debug, Serialize)]
-enum Delivery {}
+/// What became of a report on its way to a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(not(feature = "http"), allow(dead_code))] // it is of a server
+pub(crate) enum Fate {
+    /// The server has it.
+    Delivered,
+    /// It is kept for the next contact.
+    Waiting,
+    /// The server does not take it: it was dropped.
+    Refused,
+    /// It ends with this run.
+    Lost,
+}
+
+impl Fate {
+    /// For people; `None` where a warning has said it.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Delivered => Some("The server has it. The manufacturer fetches and verifies it"),
+            Self::Waiting => {
+                Some("It waits here for the next contact with the server. The manufacturer verifies it")
+            }
+            Self::Refused | Self::Lost => None,
+        }
+    }
+}
 
 /// What a device said, with the nonce of the question.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -271,10 +292,12 @@ impl Report for Reported {
         let Self { serial, nonce, summary, .. } = self;
         let manifest = self.manifest_digest.as_deref().unwrap_or("none that authenticated");
         let key = self.device_key.as_deref().unwrap_or("none named");
-        let (kept, file) = match &self.file {
-            Some(file) => ("The manufacturer verifies it", printable(file)),
-            None => ("It was not kept; with --out the manufacturer verifies it", "FILE.report".to_owned()),
-        };
+        let handed_over = self.delivery.and_then(Fate::words);
+        let kept = handed_over.unwrap_or(match &self.file {
+            Some(_) => "The manufacturer verifies it",
+            None => "It was not kept; with --out the manufacturer verifies it",
+        });
+        let file = self.file.as_deref().map_or_else(|| "FILE.report".to_owned(), printable);
         format!(
             "{serial} reports: {}\n  manifest    {manifest}\n  nonce       {nonce}\n  device key  {key}\n\
              NOT VERIFIED: only who has the key of the device can tell whether it said this. {kept}:\n  \
@@ -284,7 +307,7 @@ impl Report for Reported {
     }
 
     fn is_change(&self) -> bool {
-        self.file.is_some()
+        self.file.is_some() || self.delivery.and_then(Fate::words).is_some()
     }
 }
 

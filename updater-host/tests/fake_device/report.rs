@@ -229,3 +229,25 @@ fn a_refusal_without_a_report_stays_what_it_is() {
         bench.kept_nothing();
     }
 }
+
+#[cfg(feature = "http")]
+#[test]
+fn a_report_waits_for_a_server_that_is_away() {
+    let bench = Bench::new();
+    let _device = bench.reporting(|nonce| Ok(refused(nonce)));
+    bench.made.write("token", b"a-token-for-tests");
+    let server = ["--server", "http://127.0.0.1:1", "--token-file", "token"];
+    let ended = bench.run(&[&ASK[..], &[NONCE], &server].concat());
+    ended.is_result("reported", 0);
+    assert_eq!((&ended.last["delivery"], &ended.last["file"]), (&"waiting".into(), &"a.report".into()));
+    let people = Ended::of(&bench.command(&[&["report", "--yes"], &server[..]].concat()).output().unwrap());
+    assert!(
+        people.stdout.contains("It waits here for the next contact with the server."),
+        "{}",
+        people.stdout
+    );
+    // Who hands over has a token; who has none hands nothing over.
+    for half in [&server[..2], &server[2..]] {
+        bench.run(&[&ASK[..], &[NONCE], half].concat()).is_error("usage", 2);
+    }
+}
