@@ -3,6 +3,7 @@
 use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
 use suit_manifest::vocabulary::EnvelopeElement;
 
+use super::verify_blocks::{payload, with_blocks};
 use super::workshop::{Workshop, split};
 
 const SIGN: &str = "sign gateway.suit --key release.pem --no-credential --out signed.suit --force";
@@ -62,6 +63,17 @@ fn blocks_are_replaced_or_added_as_told() {
     // By the same key again: the same, since Ed25519 is deterministic.
     workshop.ok(&split("sign one.suit --key radio.pem --no-credential --out again.suit"));
     assert_eq!(workshop.read("again.suit"), workshop.read("one.suit"));
+}
+
+#[test]
+fn a_mac_makes_no_room_for_a_signature() {
+    let workshop = desk();
+    let unsigned = workshop.read("gateway.suit");
+    let mac = trust::author::mac0(&payload(&unsigned), &[1; 8], &[2; 32]).unwrap();
+    workshop.write("gateway.suit", &with_blocks(&unsigned, &[mac]));
+    assert_eq!(workshop.refused(&split(SIGN)), ("release-of-device".into(), 5));
+    let added = workshop.ok(&split(&format!("{SIGN} --add")));
+    assert_eq!(added["blocks"].as_array().unwrap().len(), 2);
 }
 
 /// docs/attacks.md, SUIT52.
