@@ -3,5 +3,6 @@
 
 pub mod addresses;
 pub mod demonstration;
+pub mod plain;
 pub mod secrets;
 pub mod xtask;

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use can_bus::{Bus, Ended, Flow, IsoTpChannel, Tester};
 use device_harness::factory::{
-    Factory, authenticated, authentication_key, description, device_key, encrypted, provisioning_block_with,
-    table_description,
+    Factory, authenticated, authentication_key, description, device_key, encrypted, in_one_file, one_file,
+    provisioning_block_with, table_description,
 };
 use emulator::{Application, Behaviour, Board, Programs, parent_death};
 use qemu_mps2_layout::{DECRYPTING_STACK_LEN, LOADER_STACK_LEN, Machine};
 use suit_manifest::Reason;
 use suit_manifest::author::UpdateDescription;
 use suit_manifest::report::open_report;
-use system_tests::xtask;
+use system_tests::{plain, xtask};
 use tokio::runtime::Runtime;
 use trust::Anchor;
 use trust::author::DerivedKey;
@@ -160,6 +160,22 @@ impl Bench {
     }
 
     pub(super) fn release(&self, sequence: u64, behaviour: Behaviour) -> Result<Release> {
+        self.release_as(sequence, behaviour, |update| update)
+    }
+
+    /// A release as one file.
+    pub(super) fn file(&self, sequence: u64, behaviour: Behaviour) -> Result<Vec<u8>> {
+        let Release { envelope, image, .. } =
+            self.release_as(sequence, behaviour, |update| in_one_file(&update))?;
+        Ok(one_file(&envelope, &image))
+    }
+
+    fn release_as(
+        &self,
+        sequence: u64,
+        behaviour: Behaviour,
+        form: impl FnOnce(UpdateDescription) -> UpdateDescription,
+    ) -> Result<Release> {
         let version = format!("{sequence}.0.0");
         let elf =
             self.programs.application(&Application { version, behaviour, ballast_len: Some(BALLAST_LEN) })?;
@@ -169,6 +185,7 @@ impl Bench {
             [] => (update, image),
             keys => encrypted(&update, &image, ContentAlgorithm::A128Gcm, keys),
         };
+        let update = form(update);
         let envelope = match &self.own {
             Some(own) if self.believes_itself => authenticated(&update, own),
             _ => self.factory.envelope_of(&update),
@@ -344,6 +361,18 @@ impl Bench {
             ensure!((ended == Ended::Stopped) == len.is_some(), "it ended otherwise");
             Ok(usize::try_from(offset)?)
         })
+    }
+
+    /// A plain tool sends so much of one file.
+    pub(super) fn send_file(&mut self, component: Component, file: &[u8], len: usize) -> Result<()> {
+        self.on(async |tester| plain::send_file(tester, component, file, len).await)
+    }
+
+    /// A table for the device as one file.
+    pub(super) fn table_file(&self, sequence: u64, table: &[u8]) -> Result<Vec<u8>> {
+        let update = in_one_file(&table_description(sequence, table));
+        let own = self.own.as_ref().context("a device without a key")?;
+        Ok(one_file(&authenticated(&update, own), table))
     }
 
     /// The state of the table.

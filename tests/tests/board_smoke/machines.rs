@@ -4,7 +4,8 @@ use anyhow::{Result, ensure};
 use emulator::{Behaviour, Loader};
 use qemu_mps2_layout::{AN385, AN386, AN500, AN505, Machine};
 use suit_manifest::Reason;
-use update_protocol::profile::{ImageState, Mode, Object};
+use system_tests::plain;
+use update_protocol::profile::{Component, ImageState, Mode, Object};
 
 use super::bench::{Bench, Release, board_in, board_of, programs};
 
@@ -166,6 +167,43 @@ fn boot91_a_table_lives_on_the_cortex_m4() -> Result<()> {
     survive(&mut bench, 1, Bench::release)?;
     let kept = bench.table_state()?;
     ensure!((kept.image, kept.active_sequence) == (ImageState::Confirmed, 7), "{kept:?}");
+    Ok(())
+}
+
+/// Firmware and a table come as one file each, from a tool that knows nothing of ours, over a power cut.
+#[test]
+fn one_file_lives_on_the_cortex_m4() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut bench = board_of(programs()?.on(AN386).with(Loader::Tabled), folder.path())?;
+    bench.believes_itself();
+    bench.provision()?;
+    let reset = |bench: &mut Bench| bench.on(async |tester| Ok(tester.hard_reset().await?));
+    let first = bench.file(1, Behaviour::Confirms)?;
+    bench.send_file(Component::Firmware, &first, first.len())?;
+    bench.expect_stack_reserve()?;
+    reset(&mut bench)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+
+    let second = bench.file(2, Behaviour::Confirms)?;
+    bench.send_file(Component::Firmware, &second, 12_000)?;
+    bench.cut_power()?;
+    bench.device.restore_power()?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let mut forged = second.clone();
+    forged[40] ^= 1;
+    let refused = bench.send_file(Component::Firmware, &forged, forged.len());
+    ensure!(plain::refusal(&refused).is_some(), "a forged head was taken: {refused:?}");
+    bench.send_file(Component::Firmware, &second, second.len())?;
+    bench.expect_stack_reserve()?;
+    reset(&mut bench)?;
+    bench.expect_confirmed("2.0.0", 2)?;
+
+    let table = bench.table_file(7, &[0x42; 10_000])?;
+    bench.send_file(Component::Table, &table, table.len())?;
+    reset(&mut bench)?;
+    bench.expect_confirmed("2.0.0", 2)?;
+    let table = bench.table_state()?;
+    ensure!((table.image, table.active_sequence) == (ImageState::Confirmed, 7), "{table:?}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod identity;
 mod in_place;
 mod life;
 mod line;
+mod one_file;
 mod relay;
 mod report;
 mod reports;
