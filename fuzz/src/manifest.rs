@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use ciborium::Value;
 use device_harness::factory::{DEVICE, Factory, description, device_key};
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{UpdateDescription, create, diagnostic_notation, inspect, outline};
-use suit_manifest::{Envelope, Target, host, image_reference};
+use suit_manifest::author::{
+    UpdateDescription, create, diagnostic_notation, inspect, integrate, outline, take_out,
+};
+use suit_manifest::{Envelope, Integrated, Target, host, image_reference};
 use trust::encryption::ContentAlgorithm;
 use trust::{TrustStore, UnixTime, sha256};
 
@@ -47,10 +49,24 @@ fn judge(envelope: &[u8]) -> bool {
     true
 }
 
+/// The head of one file is found in no byte less, and is the envelope without its payload.
+fn head(file: &[u8]) -> bool {
+    let Ok(Some(found)) = Integrated::find(file) else { return false };
+    let mut head = file[..found.content_at].to_vec();
+    assert_eq!(Integrated::find(&head), Ok(Some(found)));
+    assert_eq!(Integrated::find(&head[..found.content_at - 1]), Ok(None));
+    Integrated::take_out(&mut head);
+    if let Ok(envelope) = take_out(file, &[]) {
+        assert_eq!(envelope, head[..found.key_at]);
+    }
+    true
+}
+
 /// The bytes are an envelope.
 pub(crate) fn envelope(data: &[u8]) -> bool {
+    let is_file = head(data);
     let verifies = judge(data);
-    inspect(data).is_ok() || verifies
+    is_file || inspect(data).is_ok() || verifies
 }
 
 /// The envelope around a manifest, with its digest and no signature.
@@ -174,7 +190,7 @@ fn byte_string(content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A release for every device of a class, one for a single device, one that is not signed, an encrypted one, a table.
+/// A release for every device of a class, one for a single device, one that is not signed, an encrypted one, a table, one file.
 pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     let mut single = description(7, b"image");
     single.device = Some(DEVICE);
@@ -184,7 +200,8 @@ pub(crate) fn envelope_seeds() -> Vec<Vec<u8>> {
     let (encrypted, _) = factory().encrypted(4, b"image", ContentAlgorithm::A128Gcm, &key);
     let table = UpdateDescription { target: Target::Table, ..description(2, b"table") };
     let table = factory().envelope_of(&table);
-    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned, encrypted, table]
+    let whole = integrate(&unsigned, &[("#image", b"image")]).unwrap();
+    vec![factory().envelope(3, b"image"), factory().envelope_of(&single), unsigned, encrypted, table, whole]
 }
 
 pub(crate) fn commands_seeds() -> Vec<Vec<u8>> {
