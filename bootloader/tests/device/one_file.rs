@@ -227,6 +227,10 @@ fn suit65_a_head_is_as_long_as_the_buffer_and_no_longer() {
             assert_eq!(refusal.is_none(), board.nor.medium().operations() > before);
         }
     }
+    // Where the buffer ends, and not with the block behind it.
+    let file = with_notes(2000 + spare + 1);
+    let refusal = sent(&mut board.twin(), std::iter::once(&file[..4096])).err();
+    assert_eq!(refusal.and_then(Failure::reason), Some(Reason::EnvelopeTooLarge));
 }
 
 #[test]
