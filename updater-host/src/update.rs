@@ -1,154 +1,38 @@
 //! `update`: choose, verify, plan, ask, send, restart, report (docs/updater-host.md).
 
-use std::time::Instant;
+mod outcome;
+mod prepared;
+mod standing;
 
-use serde::Serialize;
-use suit_manifest::Target;
-use suit_manifest::reason::Reason;
 use trust::{RevocationList, TrustStoreBuf};
-use update_protocol::profile::{Component, ImageState, Mode, StateRecord};
+use update_protocol::profile::Component;
 
+use self::outcome::{UpdateReport, UpdateResult, report};
+#[cfg(feature = "http")]
+pub(crate) use self::prepared::Ended;
+use self::prepared::Prepared;
+use self::standing::{is_done, is_on_trial, warn_of_clock, warn_of_equal_number};
 #[cfg(feature = "http")]
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::commands::report::check_free;
 use crate::connection::Connection;
-use crate::device::{Device, DeviceTrust, Installed, reason_slug, target_of};
-use crate::error::{Error, Moment, Subject, reason_hint};
-use crate::install::{Delivered, Delivery, Install, Learned, NewestList, Refused, Sent, Transferred};
+use crate::device::{Device, DeviceTrust, target_of};
+use crate::error::{Error, Moment, Subject};
+use crate::install::{Delivered, Delivery, NewestList, Refused};
 use crate::interrupt::Interrupt;
-use crate::output::{Output, Report};
+use crate::output::Output;
 use crate::plan::{Plan, ReleaseName};
-use crate::release::{Authority, Release};
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
-use crate::restart::{Outcome, Restart, Settled};
 use crate::scan::{READING, choose};
 use crate::session::Session;
 use crate::source::{self, HostChecks, Offer};
 use crate::trusted::{Records, read_anchors, read_successions};
 
-/// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
-const EXIT_NOT_CONFIRMED: u8 = 7;
-
 /// Said before a transfer of CAN FD frames that nobody told the data bit rate of.
 const DATA_RATE_UNKNOWN: &str = "the data bit rate of the CAN FD bus is not known: frames are sent no faster than the \
     nominal bit rate allows. Append the data bit rate to the bus address, such as &data=2M";
-
-const STILL_ON_TRIAL: &str = "Run the same command again to wait longer. Without a confirmation the next reset ends the \
-    trial; call the manufacturer if it stays away.";
-
-/// How an update ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum UpdateResult {
-    /// The new image runs and has confirmed itself.
-    Confirmed,
-    /// The new image runs and has not confirmed itself.
-    Trial,
-    /// The device went back to what it ran before.
-    Reverted,
-    /// The device runs the release already.
-    UpToDate,
-    /// The newest release of the server is older than what the device runs.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    NothingNewer,
-}
-
-/// Result of `update`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct UpdateReport {
-    result: UpdateResult,
-    /// What was updated: `firmware` or `table`.
-    target: &'static str,
-    serial: String,
-    node: u8,
-    before: Installed,
-    after: Installed,
-    /// What was offered.
-    release: ReleaseName,
-    resumed_from: u32,
-    bytes_sent: u64,
-    seconds: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'static str>,
-}
-
-impl Report for UpdateReport {
-    fn lines(&self) -> String {
-        let name = |installed: &Installed| match (&installed.version, installed.sequence) {
-            (Some(version), sequence) => format!("{version} (sequence number {sequence})"),
-            (None, 0) => "nothing".to_owned(),
-            (None, sequence) => format!("sequence number {sequence}"),
-        };
-        let (serial, after) = (&self.serial, name(&self.after));
-        let reason = self.reason.as_deref().unwrap_or("no reason given");
-        if self.target == Target::Table.name() {
-            return self.lines_of_table(name);
-        }
-        match self.result {
-            UpdateResult::Confirmed => {
-                format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
-            }
-            UpdateResult::UpToDate => format!("{serial} runs {after} already."),
-            UpdateResult::NothingNewer => {
-                let newest = self.release.sequence.map_or_else(String::new, |number| format!(" ({number})"));
-                format!("{serial} runs {after}; the server has nothing newer{newest}.")
-            }
-            UpdateResult::Trial => {
-                // A run that only went on waiting found the trial itself.
-                let next = match self.before.sequence == self.after.sequence {
-                    true => "The next reset brings the image before it back.".to_owned(),
-                    false if self.before.sequence == 0 => {
-                        "No image was there before it: the next reset ends it, and the device then waits for one.".to_owned()
-                    }
-                    false => format!("The next reset brings {} back.", name(&self.before)),
-                };
-                format!("{serial} runs {after} on trial and has not confirmed it. {next}")
-            }
-            UpdateResult::Reverted => format!("{serial} reverted to {after}: {reason}."),
-        }
-    }
-
-    fn is_change(&self) -> bool {
-        true
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self.result {
-            UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => 0,
-            UpdateResult::Trial | UpdateResult::Reverted => EXIT_NOT_CONFIRMED,
-        }
-    }
-}
-
-impl UpdateReport {
-    fn lines_of_table(&self, name: impl Fn(&Installed) -> String) -> String {
-        let (serial, after) = (&self.serial, name(&self.after));
-        match self.result {
-            UpdateResult::Confirmed => {
-                format!("{serial} uses the table {after} and has confirmed it, in {:.1} s.", self.seconds)
-            }
-            UpdateResult::UpToDate | UpdateResult::NothingNewer => {
-                format!("{serial} has the table {after} already.")
-            }
-            UpdateResult::Trial => {
-                let next = match (self.before.sequence == self.after.sequence, self.before.sequence) {
-                    (true, _) => "The next reset brings the table before it back.".to_owned(),
-                    (false, 0) => "The next reset ends that; no table was there before it.".to_owned(),
-                    (false, _) => format!("The next reset brings {} back.", name(&self.before)),
-                };
-                format!("{serial} uses the table {after} on trial and has not confirmed it. {next}")
-            }
-            UpdateResult::Reverted => {
-                let reason = self.reason.as_deref().unwrap_or("no reason given");
-                format!("{serial} reverted to the table {after}: {reason}.")
-            }
-        }
-    }
-}
 
 /// # Errors
 /// [`Error`]
@@ -414,217 +298,6 @@ fn is_about_the_release(error: &Error) -> bool {
     is_refused
 }
 
-/// Everything is there and verified.
-struct Prepared<'r> {
-    connection: Connection,
-    device: Device,
-    release: Release,
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
-    reporting: Option<&'r Reporting>,
-}
-
-impl Prepared<'_> {
-    async fn install(
-        &mut self,
-        cli: &Cli,
-        options: &Update,
-        records: (&TrustStoreBuf, &[NewestList]),
-        output: &Output,
-        interrupt: &Interrupt,
-    ) -> Result<UpdateReport, Error> {
-        let started = Instant::now();
-        #[cfg(feature = "http")]
-        if let Some(reporting) = self.reporting {
-            reporting.started(&self.device, &self.release, output, interrupt).await;
-        }
-        let outcome = self.transfer_and_restart(cli, options, records, output, interrupt).await;
-        #[cfg(feature = "http")]
-        if let Some(reporting) = self.reporting {
-            reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
-        }
-        let Ended { sent, outcome, after, ran_already } = outcome?;
-        let (result, reason) = match outcome {
-            Outcome::Confirmed if ran_already => (UpdateResult::UpToDate, None),
-            Outcome::Confirmed => (UpdateResult::Confirmed, None),
-            Outcome::Trial => (UpdateResult::Trial, None),
-            Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
-        };
-        if result == UpdateResult::Confirmed {
-            warn_of_labels(&self.release, &after, output);
-        }
-        let report = report(&self.device, ReleaseName::of(&self.release), result, after, reason);
-        Ok(UpdateReport {
-            resumed_from: sent.resumed_from,
-            bytes_sent: sent.bytes,
-            seconds: started.elapsed().as_secs_f64(),
-            ..report
-        })
-    }
-
-    async fn transfer_and_restart(
-        &mut self,
-        cli: &Cli,
-        options: &Update,
-        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
-        output: &Output,
-        interrupt: &Interrupt,
-    ) -> Result<Ended, Error> {
-        let mut sent = Sent::default();
-        let on_trial = is_on_trial(&self.device, &self.release) && !options.reinstall;
-        if !on_trial {
-            let mut install = Install {
-                connection: &mut self.connection,
-                device: &self.device,
-                release: &mut self.release,
-                trusted,
-                lists,
-                learned: Learned::default(),
-                output,
-                interrupt,
-                patience: cli.patience,
-                refusal_report: options.refusal_report.as_deref(),
-            };
-            let installed = install.run().await;
-            let learned = install.learned;
-            #[cfg(feature = "http")]
-            if let Some(reporting) = self.reporting {
-                reporting.records_refused(&self.device, &learned.refused, output);
-                if let Some(said) = learned.said {
-                    reporting.refusal_said(&self.device, said, output);
-                }
-            }
-            self.device.trust = learned.trust.or(self.device.trust.take());
-            sent = match installed? {
-                Transferred::Pending(sent) => sent,
-                Transferred::RunsAlready => return Ok(self.runs_already().await),
-            };
-            #[cfg(feature = "http")]
-            if let Some(reporting) = self.reporting {
-                reporting.installed(&self.device, &self.release, output);
-            }
-        }
-        let restart = Restart {
-            connection: &mut self.connection,
-            node: self.device.node,
-            component: self.device.component,
-            sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
-            digest: self.release.facts.as_ref().map(|facts| facts.manifest_digest),
-            sequence_before: self.device.state.active_sequence,
-            output,
-            interrupt,
-            patience: cli.patience,
-            confirm_timeout: options.confirm_timeout,
-            revert_unconfirmed: options.revert_unconfirmed,
-        };
-        let Settled { outcome, state } =
-            if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
-        let after = self.after(&state).await;
-        Ok(Ended { sent, outcome, after, ran_already: false })
-    }
-
-    /// What the device has now. The outcome is known; a device that is silent now only keeps the name of its version to
-    /// itself.
-    async fn after(&mut self, state: &StateRecord) -> Installed {
-        if self.device.component == Component::Table {
-            let mut after = Installed::new(None, state);
-            // Nobody but its release has a name for it.
-            let facts = self.release.facts.as_ref();
-            let own = facts.filter(|facts| after.digest == Some(facts.manifest_digest));
-            after.version = own.and_then(|facts| facts.version.clone());
-            return after;
-        }
-        let mut session = Session::new(&mut self.connection, self.device.node);
-        let version = session.application_version(state.mode).await;
-        Installed::new(version.ok().flatten().as_ref(), state)
-    }
-
-    /// The end of an update that the device did not need: it was let go with the image that it ran.
-    async fn runs_already(&mut self) -> Ended {
-        let session = Session::new(&mut self.connection, self.device.node);
-        let after = match session.of(self.device.component).state().await {
-            Ok(state) => self.after(&state).await,
-            // It has said what it runs; a device that is silent now only keeps the name of its version to itself.
-            Err(_) => self.device.installed(),
-        };
-        Ended { sent: Sent::default(), outcome: Outcome::Confirmed, after, ran_already: true }
-    }
-}
-
-/// A transfer that the device has judged.
-pub(crate) struct Ended {
-    pub(crate) sent: Sent,
-    pub(crate) outcome: Outcome,
-    pub(crate) after: Installed,
-    /// The device ran the release before, and refused to install it again.
-    pub(crate) ran_already: bool,
-}
-
-/// Whether there is nothing to do: the release is confirmed.
-fn is_done(device: &Device, release: &Release, options: &Update) -> bool {
-    let state = &device.state;
-    let wants_it_again = options.reinstall || options.dangerous_skip_host_checks;
-    !wants_it_again
-        && runs(device, release)
-        && state.image == ImageState::Confirmed
-        && state.mode == Mode::Application
-}
-
-/// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.
-fn is_on_trial(device: &Device, release: &Release) -> bool {
-    let state = &device.state;
-    runs(device, release) && state.image == ImageState::Trial && state.mode == Mode::Application
-}
-
-/// Whether the active image of a device is this release: by its manifest digest, or by its sequence number where the
-/// device does not say the digest.
-fn runs(device: &Device, release: &Release) -> bool {
-    let Some(facts) = release.facts.as_ref() else { return false };
-    match device.active_digest() {
-        Some(digest) => digest == facts.manifest_digest,
-        None => facts.sequence == device.state.active_sequence,
-    }
-}
-
-/// Two releases with one number: the device has the other one.
-fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
-    let Some(facts) = release.facts.as_ref() else { return };
-    if let Some(digest) = device.active_digest()
-        && facts.sequence == device.state.active_sequence
-        && digest != facts.manifest_digest
-    {
-        let verb = match device.component {
-            Component::Firmware => "runs",
-            Component::Table => "has the table of",
-        };
-        let words = format!(
-            "the device {verb} another release with the sequence number {}; this update replaces it",
-            facts.sequence
-        );
-        output.warn("same-number", &words);
-    }
-}
-
-/// A clock that is wrong finds no credential expired.
-fn warn_of_clock(release: &Release, output: &Output) {
-    let authority = release.facts.as_ref().map(|facts| &facts.authority);
-    if let Some(Authority::Credential { clock_warning: Some(warning), .. }) = authority {
-        output.warn("clock", warning);
-    }
-}
-
-/// A release and its application may call themselves differently: then somebody has packed the wrong image.
-fn warn_of_labels(release: &Release, after: &Installed, output: &Output) {
-    let named = release.facts.as_ref().and_then(|facts| facts.version.as_deref());
-    if let (Some(named), Some(found)) = (named, after.version.as_deref())
-        && named != found
-    {
-        let words = format!(
-            "the release is labelled {named}, but the application that runs now reports {found}; tell the manufacturer"
-        );
-        output.warn("version-labels-differ", &words);
-    }
-}
-
 /// The lists that are held here; which of them the device can verify is asked when it is in its session.
 fn newest_lists(trusted: &TrustStoreBuf) -> Vec<NewestList> {
     let given = |list: RevocationList<'_>| NewestList {
@@ -633,33 +306,4 @@ fn newest_lists(trusted: &TrustStoreBuf) -> Vec<NewestList> {
         bytes: list.as_bytes().to_vec(),
     };
     trusted.lists().map(given).collect()
-}
-
-fn report(
-    device: &Device,
-    release: ReleaseName,
-    result: UpdateResult,
-    after: Installed,
-    reason_code: Option<u16>,
-) -> UpdateReport {
-    let known = reason_code.and_then(Reason::from_code);
-    let hint = match result {
-        UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => None,
-        UpdateResult::Trial => Some(STILL_ON_TRIAL),
-        UpdateResult::Reverted => Some(reason_hint(known.unwrap_or(Reason::TrialNotConfirmed))),
-    };
-    UpdateReport {
-        result,
-        target: target_of(device.component).name(),
-        serial: device.serial.to_string(),
-        node: device.node,
-        before: device.installed(),
-        after,
-        release,
-        resumed_from: 0,
-        bytes_sent: 0,
-        seconds: 0.0,
-        reason: reason_code.and_then(reason_slug),
-        hint,
-    }
 }

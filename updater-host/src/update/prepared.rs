@@ -1,0 +1,167 @@
+//! An update of which everything is there and verified: it is sent, started and waited for.
+
+use std::time::Instant;
+
+use trust::TrustStoreBuf;
+use update_protocol::profile::{Component, StateRecord};
+
+#[cfg(not(feature = "http"))]
+use super::Reporting;
+use super::outcome::{UpdateReport, UpdateResult, report};
+use super::standing::{is_on_trial, warn_of_labels};
+use crate::cli::{Cli, Update};
+use crate::connection::Connection;
+use crate::device::{Device, Installed};
+use crate::error::Error;
+use crate::install::{Install, Learned, NewestList, Sent, Transferred};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::plan::ReleaseName;
+use crate::release::Release;
+#[cfg(feature = "http")]
+use crate::reporting::Reporting;
+use crate::restart::{Outcome, Restart, Settled};
+use crate::session::Session;
+
+/// Everything is there and verified.
+pub(super) struct Prepared<'r> {
+    pub(super) connection: Connection,
+    pub(super) device: Device,
+    pub(super) release: Release,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
+    pub(super) reporting: Option<&'r Reporting>,
+}
+
+impl Prepared<'_> {
+    pub(super) async fn install(
+        &mut self,
+        cli: &Cli,
+        options: &Update,
+        records: (&TrustStoreBuf, &[NewestList]),
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<UpdateReport, Error> {
+        let started = Instant::now();
+        #[cfg(feature = "http")]
+        if let Some(reporting) = self.reporting {
+            reporting.started(&self.device, &self.release, output, interrupt).await;
+        }
+        let outcome = self.transfer_and_restart(cli, options, records, output, interrupt).await;
+        #[cfg(feature = "http")]
+        if let Some(reporting) = self.reporting {
+            reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
+        }
+        let Ended { sent, outcome, after, ran_already } = outcome?;
+        let (result, reason) = match outcome {
+            Outcome::Confirmed if ran_already => (UpdateResult::UpToDate, None),
+            Outcome::Confirmed => (UpdateResult::Confirmed, None),
+            Outcome::Trial => (UpdateResult::Trial, None),
+            Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
+        };
+        if result == UpdateResult::Confirmed {
+            warn_of_labels(&self.release, &after, output);
+        }
+        let mut report = report(&self.device, ReleaseName::of(&self.release), result, after, reason);
+        report.resumed_from = sent.resumed_from;
+        report.bytes_sent = sent.bytes;
+        report.seconds = started.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    async fn transfer_and_restart(
+        &mut self,
+        cli: &Cli,
+        options: &Update,
+        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<Ended, Error> {
+        let mut sent = Sent::default();
+        let on_trial = is_on_trial(&self.device, &self.release) && !options.reinstall;
+        if !on_trial {
+            let mut install = Install {
+                connection: &mut self.connection,
+                device: &self.device,
+                release: &mut self.release,
+                trusted,
+                lists,
+                learned: Learned::default(),
+                output,
+                interrupt,
+                patience: cli.patience,
+                refusal_report: options.refusal_report.as_deref(),
+            };
+            let installed = install.run().await;
+            let learned = install.learned;
+            #[cfg(feature = "http")]
+            if let Some(reporting) = self.reporting {
+                reporting.records_refused(&self.device, &learned.refused, output);
+                if let Some(said) = learned.said {
+                    reporting.refusal_said(&self.device, said, output);
+                }
+            }
+            self.device.trust = learned.trust.or(self.device.trust.take());
+            sent = match installed? {
+                Transferred::Pending(sent) => sent,
+                Transferred::RunsAlready => return Ok(self.runs_already().await),
+            };
+            #[cfg(feature = "http")]
+            if let Some(reporting) = self.reporting {
+                reporting.installed(&self.device, &self.release, output);
+            }
+        }
+        let restart = Restart {
+            connection: &mut self.connection,
+            node: self.device.node,
+            component: self.device.component,
+            sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
+            digest: self.release.facts.as_ref().map(|facts| facts.manifest_digest),
+            sequence_before: self.device.state.active_sequence,
+            output,
+            interrupt,
+            patience: cli.patience,
+            confirm_timeout: options.confirm_timeout,
+            revert_unconfirmed: options.revert_unconfirmed,
+        };
+        let Settled { outcome, state } =
+            if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
+        let after = self.after(&state).await;
+        Ok(Ended { sent, outcome, after, ran_already: false })
+    }
+
+    /// What the device has now. The outcome is known; a device that is silent now only keeps the name of its version to
+    /// itself.
+    async fn after(&mut self, state: &StateRecord) -> Installed {
+        if self.device.component == Component::Table {
+            let mut after = Installed::new(None, state);
+            // Nobody but its release has a name for it.
+            let facts = self.release.facts.as_ref();
+            let own = facts.filter(|facts| after.digest == Some(facts.manifest_digest));
+            after.version = own.and_then(|facts| facts.version.clone());
+            return after;
+        }
+        let mut session = Session::new(&mut self.connection, self.device.node);
+        let version = session.application_version(state.mode).await;
+        Installed::new(version.ok().flatten().as_ref(), state)
+    }
+
+    /// The end of an update that the device did not need: it was let go with the image that it ran.
+    async fn runs_already(&mut self) -> Ended {
+        let session = Session::new(&mut self.connection, self.device.node);
+        let after = match session.of(self.device.component).state().await {
+            Ok(state) => self.after(&state).await,
+            // It has said what it runs; a device that is silent now only keeps the name of its version to itself.
+            Err(_) => self.device.installed(),
+        };
+        Ended { sent: Sent::default(), outcome: Outcome::Confirmed, after, ran_already: true }
+    }
+}
+
+/// A transfer that the device has judged.
+pub(crate) struct Ended {
+    pub(crate) sent: Sent,
+    pub(crate) outcome: Outcome,
+    pub(crate) after: Installed,
+    /// The device ran the release before, and refused to install it again.
+    pub(crate) ran_already: bool,
+}

@@ -1,0 +1,74 @@
+//! What a release is to a device that it is meant for, and what to say of both before and after.
+
+use update_protocol::profile::{Component, ImageState, Mode};
+
+use crate::cli::Update;
+use crate::device::{Device, Installed};
+use crate::output::Output;
+use crate::release::{Authority, Release};
+
+/// Whether there is nothing to do: the release is confirmed.
+pub(super) fn is_done(device: &Device, release: &Release, options: &Update) -> bool {
+    let state = &device.state;
+    let wants_it_again = options.reinstall || options.dangerous_skip_host_checks;
+    !wants_it_again
+        && runs(device, release)
+        && state.image == ImageState::Confirmed
+        && state.mode == Mode::Application
+}
+
+/// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.
+pub(super) fn is_on_trial(device: &Device, release: &Release) -> bool {
+    let state = &device.state;
+    runs(device, release) && state.image == ImageState::Trial && state.mode == Mode::Application
+}
+
+/// Whether the active image of a device is this release: by its manifest digest, or by its sequence number where the
+/// device does not say the digest.
+fn runs(device: &Device, release: &Release) -> bool {
+    let Some(facts) = release.facts.as_ref() else { return false };
+    match device.active_digest() {
+        Some(digest) => digest == facts.manifest_digest,
+        None => facts.sequence == device.state.active_sequence,
+    }
+}
+
+/// Two releases with one number: the device has the other one.
+pub(super) fn warn_of_equal_number(device: &Device, release: &Release, output: &Output) {
+    let Some(facts) = release.facts.as_ref() else { return };
+    if let Some(digest) = device.active_digest()
+        && facts.sequence == device.state.active_sequence
+        && digest != facts.manifest_digest
+    {
+        let verb = match device.component {
+            Component::Firmware => "runs",
+            Component::Table => "has the table of",
+        };
+        let words = format!(
+            "the device {verb} another release with the sequence number {}; this update replaces it",
+            facts.sequence
+        );
+        output.warn("same-number", &words);
+    }
+}
+
+/// A clock that is wrong finds no credential expired.
+pub(super) fn warn_of_clock(release: &Release, output: &Output) {
+    let authority = release.facts.as_ref().map(|facts| &facts.authority);
+    if let Some(Authority::Credential { clock_warning: Some(warning), .. }) = authority {
+        output.warn("clock", warning);
+    }
+}
+
+/// A release and its application may call themselves differently: then somebody has packed the wrong image.
+pub(super) fn warn_of_labels(release: &Release, after: &Installed, output: &Output) {
+    let named = release.facts.as_ref().and_then(|facts| facts.version.as_deref());
+    if let (Some(named), Some(found)) = (named, after.version.as_deref())
+        && named != found
+    {
+        let words = format!(
+            "the release is labelled {named}, but the application that runs now reports {found}; tell the manufacturer"
+        );
+        output.warn("version-labels-differ", &words);
+    }
+}
