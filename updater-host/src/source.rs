@@ -85,10 +85,15 @@ pub(crate) fn from_files(
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
     let image = images.get(chosen).ok_or(Error::ImageMissing)?.clone();
+    let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
+        let is_of_it = |image: &Vec<u8>| is_meant(image) || other.is_some_and(|named| named.is(image));
+        if let strangers @ 1.. = images.iter().filter(|image| !is_of_it(image)).count() {
+            let words = format!("the release does not name {strangers} of the images, which are passed over");
+            output.warn("image-unused", &words);
+        }
     }
-    let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
     let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
     Ok(Release { envelope: sendable(envelope.into_owned(), checks, output)?, image, other_image, facts })
 }

@@ -26,7 +26,9 @@ fn the_slot_of_the_device_chooses_the_image() {
         let manifest_digest = two(&bench);
         let device = bench
             .device(|script| (script.second_slot, script.manifest_digest) = (second_slot, manifest_digest));
-        bench.run(&[&both[..], &REST].concat()).is_result("confirmed", 0);
+        let ended = bench.run(&[&both[..], &REST].concat());
+        ended.is_result("confirmed", 0);
+        assert!(!ended.stdout.contains("image-unused"), "{}", ended.stdout);
         let image = Asked::Object(Object::Image { offset: 0 }, bench.made.read(name));
         assert!(device.asked().contains(&image), "{name}");
         // The image for the other slot alone is refused before the device hears of it.
@@ -39,6 +41,18 @@ fn the_slot_of_the_device_chooses_the_image() {
         assert_eq!(ended.last["error"]["hint"], "Pass both images of the release with --image.");
         assert!(images(&device.asked()).is_empty());
     }
+}
+
+/// Somebody passes a file too many, and is told.
+#[test]
+fn an_image_that_the_release_does_not_name_is_passed_over() {
+    let bench = Bench::new();
+    let device = bench.device(|_| ());
+    let ended = bench.update(&["--image", "image2.bin"]);
+    ended.is_result("confirmed", 0);
+    let warning = ended.stdout.lines().find(|line| line.contains("image-unused")).expect("a warning");
+    assert!(warning.contains("does not name 1 of the images"), "{warning}");
+    assert_eq!(images(&device.asked()), [(0, super::made::IMAGE_LEN)]);
 }
 
 /// A programming session reverts the trial: the device then writes the slot of the image on trial, and the host, which
