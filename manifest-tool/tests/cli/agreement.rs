@@ -223,7 +223,13 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
     ] {
         assert_eq!(refused(key), (code.to_owned(), exit), "{key}");
     }
-    // Counter mode says nothing of another ciphertext: the digest of the plaintext does.
+    // Counter mode makes the ciphertext, which is named too, out of the plaintext.
+    let plain = verify.replace("image.enc", "image.bin");
+    assert_eq!(
+        workshop.refused(&split(&format!("{plain} p256.pem"))),
+        ("image-digest-mismatch".to_owned(), 5)
+    );
+    // It says nothing of another ciphertext: the digest of the plaintext does.
     let mut other = workshop.read("image.enc");
     other[100] ^= 1;
     workshop.write("image.enc", &other);

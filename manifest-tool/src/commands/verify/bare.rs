@@ -6,7 +6,7 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::digest_name;
-use suit_manifest::author::tree::{ArgumentTree, CommandTree, ManifestTree, ParameterTree};
+use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
 use trust::ErrorKind;
 use trust::blocks::encryption::{AgreementSecret, HostEncryption};
 use trust::blocks::{Keys, VerifyingKey};
@@ -124,54 +124,84 @@ fn open(path: &Path) -> Result<VerifyingKey, Error> {
 /// What a manifest says of images, wherever in it that stands: what a device makes of the sequences is its own business.
 #[derive(Default)]
 struct Named<'a> {
-    /// Each image-digest, with the size that is set beside it.
-    images: Vec<(AnyDigest<'a>, Option<u64>)>,
-    encryption_infos: Vec<Span<'a>>,
+    /// Components of the manifest.
+    count: u64,
+    images: Vec<NamedDigest<'a>>,
+    /// With the components that they are set for: what is decrypted is the image of those.
+    encryption_infos: Vec<(Vec<u64>, Span<'a>)>,
+}
+
+/// An image-digest.
+#[derive(Clone)]
+struct NamedDigest<'a> {
+    components: Vec<u64>,
+    digest: AnyDigest<'a>,
+    /// That is set beside it.
+    size: Option<u64>,
 }
 
 impl<'a> Named<'a> {
     fn of(manifest: &ManifestTree<'a>) -> Self {
-        let mut named = Self::default();
+        let mut named = Self { count: manifest.components.len() as u64, ..Self::default() };
         let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
         for commands in manifest.shared.iter().chain(sections) {
-            named.sequence(commands);
+            named.sequence(commands, vec![0]);
         }
         named
     }
 
-    fn sequence(&mut self, commands: &[CommandTree<'a>]) {
+    fn sequence(&mut self, commands: &[CommandTree<'a>], mut selected: Vec<u64>) {
         for command in commands {
             match &command.argument {
-                ArgumentTree::Parameters(parameters) => self.parameters(parameters),
+                ArgumentTree::Index(IndexTree::One(index)) => selected = vec![*index],
+                ArgumentTree::Index(IndexTree::All) => selected = (0..self.count).collect(),
+                ArgumentTree::Index(IndexTree::List(indices)) => selected.clone_from(indices),
+                ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
                 ArgumentTree::ByComponent(components) => {
-                    components.iter().for_each(|(_, parameters)| self.parameters(parameters));
+                    for (index, parameters) in components {
+                        selected = vec![*index];
+                        self.parameters(parameters, &selected);
+                    }
                 }
-                ArgumentTree::Sequence(inner) => self.sequence(inner),
+                ArgumentTree::Sequence(inner) => self.sequence(inner, selected.clone()),
                 ArgumentTree::Alternatives(sequences) => {
-                    sequences.iter().flatten().for_each(|inner| self.sequence(inner));
+                    sequences.iter().flatten().for_each(|inner| self.sequence(inner, selected.clone()));
                 }
-                ArgumentTree::Policy(_)
-                | ArgumentTree::Index(_)
-                | ArgumentTree::Keys(_)
-                | ArgumentTree::Custom(_) => {}
+                ArgumentTree::Policy(_) | ArgumentTree::Keys(_) | ArgumentTree::Custom(_) => {}
             }
         }
     }
 
-    fn parameters(&mut self, parameters: &[ParameterTree<'a>]) {
+    fn parameters(&mut self, parameters: &[ParameterTree<'a>], components: &[u64]) {
         let mut image = (None, None);
         for parameter in parameters {
             match parameter.value {
                 ParameterValue::ImageDigest(digest) => image.0 = Some(digest),
                 ParameterValue::ImageSize(size) => image.1 = Some(size),
-                ParameterValue::EncryptionInfo(info) => self.encryption_infos.push(info),
+                ParameterValue::EncryptionInfo(info) => {
+                    self.encryption_infos.push((components.to_vec(), info));
+                }
                 _ => {}
             }
         }
-        self.images.extend(image.0.map(|digest| (digest, image.1)));
+        self.images.extend(image.0.map(|digest| NamedDigest {
+            components: components.to_vec(),
+            digest,
+            size: image.1,
+        }));
     }
 
-    /// What a private key makes of a ciphertext, under the first encryption-info that is for it.
+    /// The images of these components; all of them, if none has one.
+    fn of_components(&self, components: &[u64]) -> Self {
+        let is_theirs =
+            |image: &&NamedDigest<'_>| image.components.iter().any(|index| components.contains(index));
+        let theirs: Vec<_> = self.images.iter().filter(is_theirs).cloned().collect();
+        let images = if theirs.is_empty() { self.images.clone() } else { theirs };
+        Self { images, ..Self::default() }
+    }
+
+    /// What a private key makes of a ciphertext, under the first encryption-info that is for it: the image of the component
+    /// that has it. Counter mode makes the ciphertext out of the plaintext, which is the image of another component.
     fn decrypted(
         &self,
         (envelope, path): (&Path, &Path),
@@ -179,11 +209,14 @@ impl<'a> Named<'a> {
         secret: &AgreementSecret,
     ) -> Result<Vec<u8>, Error> {
         let mut refusal = Error::refused(envelope, Reason::DeviceKeyUnknown, 0);
-        for info in &self.encryption_infos {
+        for (components, info) in &self.encryption_infos {
             let opened = HostEncryption::read(*info)
                 .and_then(|info| info.open(&info.content_key(secret)?, ciphertext));
             match opened {
-                Ok(image) => return Ok(image),
+                Ok(image) => {
+                    self.of_components(components).check(path, &image)?;
+                    return Ok(image);
+                }
                 // Where the ciphertext is named too, another file is not laid at the door of the envelope.
                 Err(error) if error.kind == ErrorKind::ContentTag && self.images.len() > 1 => {
                     self.check(path, ciphertext)?;
@@ -198,7 +231,7 @@ impl<'a> Named<'a> {
     /// Fails unless the image is one of those that are named.
     fn check(&self, path: &Path, image: &[u8]) -> Result<(), Error> {
         let len = image.len() as u64;
-        let sizes = self.images.iter().filter(|(digest, _)| digest.is_of(image)).map(|(_, size)| *size);
+        let sizes = self.images.iter().filter(|named| named.digest.is_of(image)).map(|named| named.size);
         let difference = match sizes.min() {
             // Section 8.4.8.6: the digest is over so many bytes.
             Some(Some(size)) if size != len => ImageDifference::Size(len, size),
