@@ -132,7 +132,8 @@ impl Error {
             Self::Refused { reason, .. } => reason.hint(),
             Self::Member { fault, .. } => fault.hint(),
             Self::ImageMismatch { .. } => {
-                "Pass the image that manifest-tool create wrote for this manifest; of a table, the file it was made of."
+                "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a plain \
+                 table, the file it was made of."
             }
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
             Self::Authorities(_) => {

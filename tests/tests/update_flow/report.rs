@@ -132,6 +132,10 @@ fn what_a_device_said_waits_for_the_server() {
         assert!(told["at"].as_u64() <= told["received_at"].as_u64() && told["at"].is_u64());
     }
     assert_eq!(server.get("/v1/devices/A-0001")["sequence"], 1);
+    // A file that cannot be written does not keep it from the server.
+    let options = ["report", "--yes", "--out", "/proc/a.report", "--server", &url, "--token-file", "token"];
+    bench.run(&options).is_error("file-write", 3);
+    assert_eq!(server.reports().len(), 4);
     // Without a server nothing of this is said.
     assert_eq!(bench.run(&["report", "--yes"]).last["delivery"], Value::Null);
 }

@@ -139,18 +139,20 @@ pub(crate) async fn report(
     let _ = Session::new(&mut connection, device.node).reset().await;
     let reported = asked.and_then(|container| {
         let reported = Reported::read(&container, &device, &nonce, out)?;
-        out.map(|path| keep(path, &container)).transpose()?;
         Ok((reported, container))
     });
     // An error of the question says more than that of a device which does not come back.
     let back = back_with_a_result(&mut connection, device.node, cli, interrupt).await;
     #[cfg_attr(not(feature = "http"), allow(unused_mut, unused_variables))] // nobody to hand it over to
     let (mut reported, container) = reported?;
+    // A file that cannot be written does not keep it from the server: the device may have forgotten it by now.
+    let kept = out.map(|path| keep(path, &container)).transpose();
     #[cfg(feature = "http")]
     if let Some(reporting) = &reporting {
         reported.delivery = reporting.said(&device, Said { nonce, container }, output, interrupt).await;
         reporting.tell_lost(output);
     }
+    kept?;
     back?;
     Ok(reported)
 }
@@ -167,19 +169,21 @@ pub(crate) async fn keep_refusal(
         let nonce = fresh_nonce()?;
         let container = ask(connection, device, &nonce).await?;
         let reported = Reported::read(&container, device, &nonce, Some(path))?;
-        keep(path, &container)?;
         Ok::<_, Error>((reported, Said { nonce: nonce.to_vec(), container }))
     };
     match kept.await {
         Ok((Reported { summary, nonce, .. }, said)) => {
             let file = path.display();
-            output.warn(
-                "refusal-reported",
-                &format!(
-                    "the device reports: {summary} Its maker verifies that: manifest-tool report verify {file} --nonce {nonce} \
-                     --block BLOCK"
+            match keep(path, &said.container) {
+                Ok(()) => output.warn(
+                    "refusal-reported",
+                    &format!(
+                        "the device reports: {summary} Its maker verifies that: manifest-tool report verify {file} --nonce {nonce} \
+                         --block BLOCK"
+                    ),
                 ),
-            );
+                Err(error) => output.warn(&error.code(), &format!("the device reports: {summary} But {error}")),
+            }
             Some(said)
         }
         Err(error) => {
@@ -312,10 +316,14 @@ impl Report for Reported {
 }
 
 /// # Errors
-/// [`ReportFault::Write`] for a file that is there
+/// [`ReportFault::Write`] for a file that is there, and for a folder that is not
 pub(crate) fn check_free(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match path.symlink_metadata() {
         Ok(_) => Err(not_written(path, std::io::ErrorKind::AlreadyExists.into())),
+        Err(_) if folder.is_some_and(|folder| !folder.is_dir()) => {
+            Err(not_written(path, std::io::ErrorKind::NotFound.into()))
+        }
         Err(_) => Ok(()),
     }
 }

@@ -206,10 +206,17 @@ fn an_update_keeps_what_the_device_reports_of_its_refusal() {
     let kept = std::fs::read(bench.made.folder().join("a.report")).unwrap();
     let Some(Asked::Report(nonce)) = asked.get(report) else { panic!("{asked:?}") };
     assert_eq!(kept, refused(nonce));
-    // A file that is there is found before the device is bothered.
+    // A file that is there, and a folder that is not, are found before the device is bothered.
     let before = device.asked().len();
-    bench.update(&["--refusal-report", "a.report"]).is_error("file-write", 3);
+    for path in ["a.report", "absent/a.report"] {
+        bench.update(&["--refusal-report", path]).is_error("file-write", 3);
+    }
     assert_eq!(device.asked().len(), before);
+    // What cannot be written is told all the same.
+    let ended = bench.update(&["--refusal-report", "/proc/a.report"]);
+    ended.is_error("vendor-mismatch", 7);
+    let warning = ended.stdout.lines().find(|line| line.contains("file-write")).expect("a warning");
+    assert!(warning.contains("the device reports: "), "{warning}");
 }
 
 /// A device without reports, or with one that answers another question, is refused as it was.
