@@ -197,18 +197,28 @@ pub(crate) struct Contact<'a> {
 }
 
 #[cfg(feature = "http")]
+impl<'a> Contact<'a> {
+    fn of(
+        server: Option<&'a String>,
+        token_file: Option<&'a PathBuf>,
+        ca: Option<&'a PathBuf>,
+    ) -> Option<Self> {
+        let (token_file, ca) = (token_file.map(PathBuf::as_path), ca.map(PathBuf::as_path));
+        server.map(|url| Self { url, token_file, ca })
+    }
+}
+
+#[cfg(feature = "http")]
 impl AskReport {
     pub(crate) fn contact(&self) -> Option<Contact<'_>> {
-        let (token_file, ca) = (self.token_file.as_deref(), self.ca.as_deref());
-        self.server.as_deref().map(|url| Contact { url, token_file, ca })
+        Contact::of(self.server.as_ref(), self.token_file.as_ref(), self.ca.as_ref())
     }
 }
 
 #[cfg(feature = "http")]
 impl Update {
     pub(crate) fn contact(&self) -> Option<Contact<'_>> {
-        let (token_file, ca) = (self.token_file.as_deref(), self.ca.as_deref());
-        self.server.as_deref().map(|url| Contact { url, token_file, ca })
+        Contact::of(self.server.as_ref(), self.token_file.as_ref(), self.ca.as_ref())
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec
     if !adds && judge_all(&tree, &Keys::default()).iter().any(is_mac) {
         return refused(ReleaseFault::OfDevice);
     }
-    sign_alone(bundle.bytes(), signer, |_| adds).map_err(|error| bundle.not_changed(error))
+    sign_alone(bundle.bytes(), signer, adds).map_err(|error| bundle.not_changed(error))
 }
 
 impl SignedAlone {
