@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
 use crate::plan::ReleaseName;
-use crate::release::{NamedImage, Release, check_envelope, check_image, component_in, for_device};
+use crate::release::{Facts, NamedImage, Release, check_envelope, check_image, component_in, for_device};
 
 #[cfg(feature = "http")]
 mod online;
@@ -79,9 +79,7 @@ pub(crate) fn from_files(
     let integrated = payloads.iter().map(|(_, image)| Ok(image.to_vec()));
     let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
     let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
-    checks.apply(device.turn(component_in(&envelope)), output)?;
-    checks.apply(device.check_tries(), output)?;
-    let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
+    let facts = judged(&envelope, trusted, device, checks, output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
     let image = images.get(chosen).ok_or(Error::ImageMissing)?.clone();
@@ -96,6 +94,19 @@ pub(crate) fn from_files(
     }
     let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
     Ok(Release { envelope: sendable(envelope.into_owned(), checks, output)?, image, other_image, facts })
+}
+
+/// What an envelope says, for what of the device it installs: the device is turned to that.
+fn judged(
+    envelope: &[u8],
+    trusted: &TrustStoreBuf,
+    device: &mut Device,
+    checks: HostChecks,
+    output: &Output,
+) -> Result<Option<Facts>, Error> {
+    checks.apply(device.turn(component_in(envelope)), output)?;
+    checks.apply(device.check_tries(), output)?;
+    checks.apply(check_envelope(envelope, trusted, device), output)
 }
 
 /// Reads the release for this device out of a folder that has one for each of some devices: `SERIAL.suit`, and images by their
@@ -118,9 +129,7 @@ pub(crate) fn from_bundle(
         return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
-    checks.apply(device.turn(component_in(&envelope)), output)?;
-    checks.apply(device.check_tries(), output)?;
-    let facts = checks.apply(check_envelope(&envelope, trusted, device), output)?;
+    let facts = judged(&envelope, trusted, device, checks, output)?;
     // Without facts nobody knows which image it is.
     let Some(facts) = facts else { return Err(Error::NothingToInstall) };
     let read = |named: NamedImage| {
