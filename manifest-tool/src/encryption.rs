@@ -42,9 +42,6 @@ pub enum ReleaseFault {
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
-    /// Servers offer firmware alone.
-    #[error("installs a table, and an update-server offers firmware alone")]
-    Table,
 }
 
 impl ReleaseFault {
@@ -55,7 +52,6 @@ impl ReleaseFault {
             Self::OfDevice => "release-of-device",
             Self::Ours => "release-ours",
             Self::Foreign => "release-foreign",
-            Self::Table => "release-table",
         }
     }
 
@@ -69,9 +65,6 @@ impl ReleaseFault {
                 "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
             }
             Self::Foreign => "Make the release with manifest-tool create of this version.",
-            Self::Table => {
-                "Give envelope and table to updater-host update --release, or keep them beside the server."
-            }
         }
     }
 }

@@ -11,6 +11,7 @@ use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, exposes_token, has_etag, is_refusal,
     is_web_page, parse_url, transfer_time, url_of, waited_for, waited_for_once_sent, waiting_for,
 };
+use suit_manifest::Target;
 use tokio::sync::oneshot;
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
@@ -129,7 +130,7 @@ impl Server {
         Ok(Self { client, base, output })
     }
 
-    /// Highest sequence number of the vendor and class, offered or not: a withdrawn release keeps its number.
+    /// Highest sequence number of the vendor, class and target, offered or not: a withdrawn release keeps its number.
     pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
         let step = "asking for the newest release";
         let mut url = self.url(&["releases"]);
@@ -138,9 +139,13 @@ impl Server {
             .append_pair("class", &manifest.class)
             .append_pair("all", "true")
             .append_pair("limit", "1");
+        // Firmware goes without saying, also to servers that know of no tables.
+        if manifest.target() == Target::Table {
+            url.query_pairs_mut().append_pair("target", Target::Table.name());
+        }
         let answer = self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
         let releases: Releases =
-            check(step, object(step, &answer)?, &(manifest.vendor.as_str(), manifest.class.as_str()))?;
+            check(step, object(step, &answer)?, &(&*manifest.vendor, &*manifest.class, manifest.target()))?;
         Ok(releases.releases.iter().map(|release| release.sequence).max())
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
+use suit_manifest::Target;
 use suit_manifest::author::{self, UpdateDescription};
 use trust::author::{CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey};
 use trust::{Anchor, RevokedId, Role, TrustStore, UnixTime};
@@ -74,6 +75,7 @@ fn release(sequence: u64, device: Option<[u8; 16]>, by: &Key, anchors: &[Anchor]
         manifest_digest: read.manifest_digest,
         vendor: Identifier(VENDOR),
         class: Identifier(CLASS),
+        target: Target::Firmware,
         sequence,
         bytes: bytes.into(),
         published_at: unix_now(),
@@ -131,7 +133,12 @@ async fn measure(kind: Kind) {
     catalogue.bring_up_to(unix_now()).await.unwrap();
     let listed = began.elapsed();
 
-    let audience = Audience { vendor: Identifier(VENDOR), class: Identifier(CLASS), device: None };
+    let audience = Audience {
+        vendor: Identifier(VENDOR),
+        class: Identifier(CLASS),
+        target: Target::Firmware,
+        device: None,
+    };
     let began = Instant::now();
     for _ in 0..ANSWERS {
         let latest = catalogue.latest(audience, unix_now()).await.unwrap();

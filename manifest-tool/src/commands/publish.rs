@@ -4,14 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use suit_manifest::Target;
 use suit_manifest::author::{TakenApart, inspect};
 use trust::host::read_unverified_revocation;
 use trust::{MAX_SUCCESSION_CHAIN_LEN, read_succession_file, read_unverified_succession};
 
 use crate::bundle::Bundle;
 use crate::describe::{ManifestView, kid};
-use crate::encryption::ReleaseFault;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_PAYLOAD_LEN;
@@ -153,9 +151,6 @@ impl Release {
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         manifest.warn_of_recipients();
-        if manifest.target() == Target::Table {
-            return Err(Error::Release { path: path.to_owned(), fault: ReleaseFault::Table });
-        }
         let second = inspection.second_image_reference().map_err(refused)?;
         if second.is_none() && second_image.is_some() {
             return Err(Error::usage("the release has one image for both slots; omit --second-image"));

@@ -2,6 +2,7 @@
 //! 200 as well.
 
 use serde::{Deserialize, Serialize};
+use suit_manifest::Target;
 use trust::{SuccessionClaims, SuccessionNumber};
 
 use crate::describe::kid;
@@ -136,17 +137,22 @@ pub(super) struct Releases {
 pub(super) struct Numbered {
     vendor: String,
     class: String,
+    /// A server that knows of no tables leaves it out.
+    target: Option<String>,
     pub(super) sequence: u64,
 }
 
 impl Answer for Releases {
-    /// Vendor and class, UUIDs.
-    type Meant<'a> = (&'a str, &'a str);
+    /// Vendor and class, UUIDs, and what is installed.
+    type Meant<'a> = (&'a str, &'a str, Target);
 
-    /// A number of another class would let a wrong step pass, or refuse a right one.
-    fn difference(&self, (vendor, class): &(&str, &str)) -> Option<String> {
+    /// A number of another class or target would let a wrong step pass, or refuse a right one.
+    fn difference(&self, (vendor, class, target): &(&str, &str, Target)) -> Option<String> {
         self.releases.iter().find_map(|release| {
-            named("vendor", &release.vendor, vendor).or_else(|| named("class", &release.class, class))
+            let installs = release.target.as_deref().unwrap_or(Target::Firmware.name());
+            named("vendor", &release.vendor, vendor)
+                .or_else(|| named("class", &release.class, class))
+                .or_else(|| named("target", installs, target.name()))
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Releases of a configuration table, from `create --table` to what a device with its provisioning block says.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use suit_manifest::Target;
 use suit_manifest::author::inspect;
@@ -166,13 +167,25 @@ fn what_is_no_table_is_refused_by_name() {
     assert_eq!(workshop.refused(&split(&format!("{onto_itself} --force"))).0, "same-file");
 }
 
-/// A server offers firmware, and would offer a table to devices that asked for that.
+/// Its number is held against those of tables: firmware has others.
 #[test]
-fn a_table_is_not_published() {
+fn a_table_is_published_in_its_own_series() {
     let (workshop, server) = (workshop(), FakeServer::start());
-    table(&workshop, 9);
+    let view = table(&workshop, 9);
     workshop.write("token", b"a-token-for-tests\n");
     let line = format!("publish limits.suit --image limits --server {} --token-file token", server.url);
-    assert_eq!(workshop.refused(&split(&line)), ("release-table".into(), 5));
-    assert!(server.take_sent().is_empty() && server.take_queries().is_empty());
+    let newest = |target: &str, sequence: u64| {
+        let release =
+            json!({"vendor": view["vendor"], "class": view["class"], "target": target, "sequence": sequence});
+        server.answers("GET", StatusCode::OK, &json!({"releases": [release]}).to_string());
+    };
+    // A server that answers with the numbers of firmware would let a wrong step pass, or refuse a right one.
+    newest("firmware", 8);
+    assert_eq!(workshop.refused(&split(&line)).0, "server-answer");
+    assert!(server.take_sent().is_empty());
+    assert!(server.take_queries()[0].ends_with("&all=true&limit=1&target=table"));
+    newest("table", 8);
+    let published = workshop.ok(&split(&line));
+    assert_eq!((&published["target"], &published["release"]), (&json!("table"), &json!("created")));
+    assert!(server.take_sent().last().unwrap().starts_with("POST "));
 }

@@ -13,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use suit_manifest::Target;
 use tokio::sync::{Mutex, Semaphore};
 use tracing::{Instrument as _, Span};
 use trust::{Kid, TrustStore, UnixTime};
@@ -53,6 +54,8 @@ pub struct Audience {
     pub vendor: Identifier,
     /// Their class.
     pub class: Identifier,
+    /// What of them is to be installed: a release of the other target is as one for another class.
+    pub target: Target,
     /// One of them; releases for single devices are offered to that device only.
     pub device: Option<Identifier>,
 }
@@ -133,6 +136,7 @@ impl Catalogue {
             manifest_digest: release.manifest_digest,
             vendor: release.vendor,
             class: release.class,
+            target: release.target,
             sequence,
             bytes: envelope.clone(),
             published_at: now,
@@ -146,7 +150,9 @@ impl Catalogue {
                 release.published_at = published_at;
                 Publication::AlreadyThere
             }
-            Insertion::SequenceTaken { by } => return Err(CatalogueError::SequenceTaken { sequence, by }),
+            Insertion::SequenceTaken { by } => {
+                return Err(CatalogueError::SequenceTaken { sequence, target: release.target, by });
+            }
         };
         self.bring_up_to(now).await?;
         if let Some(known) = self.known(release.manifest_digest).and_then(|entry| entry.release.clone()) {
@@ -199,7 +205,7 @@ impl Catalogue {
         self.list(now, |index| index.offers(audience, below, limit)).await
     }
 
-    /// At most `limit` releases of the vendor and class of `audience`, offered or not, for whichever device.
+    /// At most `limit` releases of the vendor, class and target of `audience`, offered or not, for whichever device.
     ///
     /// # Errors
     /// The database or the stored lists cannot be used.

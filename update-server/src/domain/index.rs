@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use suit_manifest::Reason;
+use suit_manifest::{Reason, Target};
 use trust::TrustStore;
 
 use super::catalogue::{Audience, Image, Release};
@@ -60,6 +60,7 @@ pub struct Standing {
 struct Place {
     vendor: Identifier,
     class: Identifier,
+    target: Target,
     device: Option<Identifier>,
     sequence: u64,
 }
@@ -78,8 +79,7 @@ impl Entry {
     /// An entry of a release that nobody signed.
     #[cfg(test)]
     pub(super) fn for_tests(
-        vendor: Identifier,
-        class: Identifier,
+        (vendor, class, target): (Identifier, Identifier, Target),
         sequence: u64,
         device: Option<Identifier>,
         verdict: Verdict,
@@ -87,7 +87,7 @@ impl Entry {
     ) -> Self {
         use super::catalogue::Validity;
 
-        let place = Place { vendor, class, device, sequence };
+        let place = Place { vendor, class, target, device, sequence };
         let release = Release {
             manifest_digest: Digest([0; 32]),
             envelope_digest: Digest([0; 32]),
@@ -95,6 +95,7 @@ impl Entry {
             version: None,
             vendor,
             class,
+            target,
             device,
             image: Image { digest: Digest([0; 32]), size: 0, uri: String::new() },
             second_image: None,
@@ -164,11 +165,13 @@ impl Entry {
         let place = Place {
             vendor: stored.vendor,
             class: stored.class,
+            target: stored.target,
             device: release.as_ref().and_then(|release| release.device),
             sequence: stored.sequence,
         };
         let in_place = release.as_ref().is_none_or(|release| {
-            (release.vendor, release.class, release.sequence) == (place.vendor, place.class, place.sequence)
+            (release.vendor, release.class, release.target, release.sequence)
+                == (place.vendor, place.class, place.target, place.sequence)
         });
         if !in_place {
             tracing::error!(release = %digest, "the database has it in another place than its manifest");
@@ -189,7 +192,7 @@ fn under(below: Option<u64>) -> (Bound<u64>, Bound<u64>) {
     (Bound::Unbounded, below.map_or(Bound::Unbounded, Bound::Excluded))
 }
 
-/// Releases of one class and one kind of audience, by sequence number.
+/// Releases of one class, one target and one kind of audience, by sequence number.
 #[derive(Debug, Default)]
 struct Shelf {
     all: BTreeMap<u64, Digest>,
@@ -203,6 +206,7 @@ impl Shelf {
     }
 }
 
+/// What one target of a class has. A table and firmware with one sequence number do not know of each other.
 #[derive(Debug, Default)]
 struct Class {
     every: BTreeMap<u64, Digest>,
@@ -228,7 +232,7 @@ impl Class {
 #[derive(Debug, Default)]
 pub struct Index {
     entries: HashMap<Digest, Entry>,
-    classes: HashMap<(Identifier, Identifier), Class>,
+    classes: HashMap<(Identifier, Identifier, Target), Class>,
     boundaries: BTreeMap<u64, BTreeSet<Digest>>,
     newest_issue: Option<u64>,
     /// The images that releases name, with the number of these releases.
@@ -239,8 +243,8 @@ impl Index {
     /// Puts a release in, in the place of what was known of it.
     pub(super) fn put(&mut self, digest: Digest, entry: Entry) {
         self.remove(digest);
-        let Place { vendor, class, device, sequence } = entry.place;
-        let class = self.classes.entry((vendor, class)).or_default();
+        let Place { vendor, class, target, device, sequence } = entry.place;
+        let class = self.classes.entry((vendor, class, target)).or_default();
         class.every.insert(sequence, digest);
         let shelf = class.shelf(device);
         shelf.all.insert(sequence, digest);
@@ -261,8 +265,8 @@ impl Index {
     /// Takes a release out.
     pub(super) fn remove(&mut self, digest: Digest) {
         let Some(entry) = self.entries.remove(&digest) else { return };
-        let Place { vendor, class, device, sequence } = entry.place;
-        if let Some(class) = self.classes.get_mut(&(vendor, class)) {
+        let Place { vendor, class, target, device, sequence } = entry.place;
+        if let Some(class) = self.classes.get_mut(&(vendor, class, target)) {
             class.every.remove(&sequence);
             let shelf = class.shelf(device);
             shelf.all.remove(&sequence);
@@ -321,9 +325,13 @@ impl Index {
         self.boundaries.range(span).flat_map(|(_, digests)| digests.iter().copied()).collect()
     }
 
+    fn class(&self, Audience { vendor, class, target, .. }: Audience) -> Option<&Class> {
+        self.classes.get(&(vendor, class, target))
+    }
+
     /// At most `limit` releases that are offered to `audience`, highest sequence number first, below `below`.
     pub fn offers(&self, audience: Audience, mut below: Option<u64>, limit: usize) -> Vec<Digest> {
-        let Some(class) = self.classes.get(&(audience.vendor, audience.class)) else { return Vec::new() };
+        let Some(class) = self.class(audience) else { return Vec::new() };
         let mut offers = Vec::new();
         while offers.len() < limit {
             let newest = class.shelves(audience.device).filter_map(|shelf| shelf.newest_below(below)).max();
@@ -336,14 +344,14 @@ impl Index {
 
     /// At most `limit` releases of the class that can be shown, offered or not and for whichever device.
     pub fn every(&self, audience: Audience, below: Option<u64>, limit: usize) -> Vec<Digest> {
-        let Some(class) = self.classes.get(&(audience.vendor, audience.class)) else { return Vec::new() };
+        let Some(class) = self.class(audience) else { return Vec::new() };
         let all = class.every.range(under(below)).rev().map(|(_, digest)| *digest);
         all.filter(|digest| self.entry(*digest).is_some_and(Entry::can_be_shown)).take(limit).collect()
     }
 
     /// The newest release that is meant for `audience`, offered or not.
     pub fn newest(&self, audience: Audience) -> Option<&Entry> {
-        let class = self.classes.get(&(audience.vendor, audience.class))?;
+        let class = self.class(audience)?;
         let newest = class.shelves(audience.device).filter_map(|shelf| shelf.all.last_key_value()).max()?;
         self.entries.get(newest.1)
     }

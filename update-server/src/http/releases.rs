@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use suit_manifest::Target;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 
 use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
@@ -27,6 +28,7 @@ struct ReleaseMessage {
     version: Option<String>,
     vendor: String,
     class: String,
+    target: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     image: ImageMessage,
@@ -61,6 +63,7 @@ impl From<&Release> for ReleaseMessage {
             version: release.version.clone(),
             vendor: release.vendor.to_string(),
             class: release.class.to_string(),
+            target: release.target.name(),
             device: release.device.map(|device| device.to_string()),
             envelope_url: format!("/v1/releases/{}/envelope", release.manifest_digest),
             image_url: format!("/v1/images/{}", release.image.digest),
@@ -137,13 +140,32 @@ pub(super) async fn publish(
     let (publication, release) = app.catalogue.publish(envelope, unix_now()).await?;
     let status = match publication {
         Publication::Created => {
-            let Release { manifest_digest, vendor, class, sequence, .. } = release.as_ref();
-            tracing::info!(%manifest_digest, %vendor, %class, sequence, "published release");
+            let Release { manifest_digest, vendor, class, target, sequence, .. } = release.as_ref();
+            let target = target.name();
+            tracing::info!(%manifest_digest, %vendor, %class, target, sequence, "published release");
             StatusCode::CREATED
         }
         Publication::AlreadyThere => StatusCode::OK,
     };
     Ok((status, Json(ReleaseMessage::from(release.as_ref()))).into_response())
+}
+
+/// A target in a query. Who names none is given firmware: clients that know of no tables never get one.
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum TargetName {
+    #[default]
+    Firmware,
+    Table,
+}
+
+impl From<TargetName> for Target {
+    fn from(name: TargetName) -> Self {
+        match name {
+            TargetName::Firmware => Self::Firmware,
+            TargetName::Table => Self::Table,
+        }
+    }
 }
 
 /// For whom releases are asked.
@@ -152,6 +174,8 @@ pub(super) async fn publish(
 pub(super) struct LatestQuery {
     vendor: String,
     class: String,
+    #[serde(default)]
+    target: TargetName,
     device: Option<String>,
 }
 
@@ -160,15 +184,22 @@ pub(super) struct LatestQuery {
 pub(super) struct ListQuery {
     vendor: String,
     class: String,
+    #[serde(default)]
+    target: TargetName,
     device: Option<String>,
     below: Option<u64>,
     limit: Option<u16>,
     all: Option<bool>,
 }
 
-fn audience(vendor: &str, class: &str, device: Option<&str>) -> Result<Audience, Malformed> {
+fn audience(
+    vendor: &str,
+    class: &str,
+    target: TargetName,
+    device: Option<&str>,
+) -> Result<Audience, Malformed> {
     let device = device.map(str::parse).transpose()?;
-    Ok(Audience { vendor: vendor.parse()?, class: class.parse()?, device })
+    Ok(Audience { vendor: vendor.parse()?, class: class.parse()?, target: target.into(), device })
 }
 
 #[derive(Serialize)]
@@ -180,7 +211,7 @@ pub(super) async fn list(
     State(app): State<App>,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Response, Problem> {
-    let audience = audience(&query.vendor, &query.class, query.device.as_deref())?;
+    let audience = audience(&query.vendor, &query.class, query.target, query.device.as_deref())?;
     let limit = usize::from(page_limit(query.limit, DEFAULT_LIMIT)?);
     if query.all == Some(true) {
         let every = app.catalogue.every(audience, query.below, limit, unix_now()).await?;
@@ -232,11 +263,13 @@ pub(super) async fn latest(
     State(app): State<App>,
     QueryOf(query): QueryOf<LatestQuery>,
 ) -> Result<Response, Problem> {
-    let audience = audience(&query.vendor, &query.class, query.device.as_deref())?;
+    let audience = audience(&query.vendor, &query.class, query.target, query.device.as_deref())?;
     match app.catalogue.latest(audience, unix_now()).await {
         Ok(release) => Ok(Json(ReleaseMessage::from(release.as_ref())).into_response()),
         Err(CatalogueError::Unknown) => {
-            Err(Problem::not_found("release-unknown", "No release was published for this vendor and class."))
+            let what = audience.target.name();
+            let detail = format!("No release of {what} was published for this vendor and class.");
+            Err(Problem::not_found("release-unknown", detail))
         }
         Err(error) => Err(error.into()),
     }

@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// Names, without `.sql`, and statements.
-const FILES: [(&str, &str); 10] = files![
+const FILES: [(&str, &str); 11] = files![
     "0001_initial",
     "0002_stated_at",
     "0003_readiness",
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 10] = files![
     "0008_issuers_of_domains",
     "0009_who_vouches",
     "0010_device_reports",
+    "0011_targets",
 ];
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use suit_manifest::Target;
 
-use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
+use super::{Store, StoreError, fixed, sequence_key, sequence_of, target_of, time_key, time_of};
 use crate::domain::{Digest, Identifier};
 
 /// An envelope that was verified and is to be kept.
@@ -17,6 +18,8 @@ pub struct NewEnvelope {
     pub vendor: Identifier,
     /// The class for which it is a release.
     pub class: Identifier,
+    /// What it installs.
+    pub target: Target,
     /// The manifest's sequence number.
     pub sequence: u64,
     /// The envelope as received.
@@ -35,7 +38,7 @@ pub enum Insertion {
         /// When: seconds since the epoch.
         published_at: u64,
     },
-    /// Another manifest of that vendor and class has the sequence number; nothing was stored.
+    /// Another manifest of that vendor, class and target has the sequence number; nothing was stored.
     SequenceTaken {
         /// The manifest that has it.
         by: Digest,
@@ -60,6 +63,8 @@ pub struct StoredRelease {
     pub vendor: Identifier,
     /// The class for which it is a release.
     pub class: Identifier,
+    /// What it installs.
+    pub target: Target,
     /// The manifest's sequence number.
     pub sequence: u64,
     /// When and why it was withdrawn.
@@ -205,21 +210,23 @@ async fn insert_envelope(
         return Ok(Insertion::AlreadyThere { published_at: time_of(row.try_get("published_at")?)? });
     }
     sqlx::query(
-        "INSERT INTO releases (manifest_digest, vendor, class, sequence, published_at)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "INSERT INTO releases (manifest_digest, vendor, class, target, sequence, published_at)
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
     )
     .bind(new.manifest_digest.0.to_vec())
     .bind(new.vendor.0.to_vec())
     .bind(new.class.0.to_vec())
+    .bind(new.target.name())
     .bind(sequence_key(new.sequence))
     .bind(time_key(new.published_at))
     .execute(&mut *connection)
     .await?;
     let holder = sqlx::query(
-        "SELECT manifest_digest FROM releases WHERE vendor = $1 AND class = $2 AND sequence = $3",
+        "SELECT manifest_digest FROM releases WHERE vendor = $1 AND class = $2 AND target = $3 AND sequence = $4",
     )
     .bind(new.vendor.0.to_vec())
     .bind(new.class.0.to_vec())
+    .bind(new.target.name())
     .bind(sequence_key(new.sequence))
     .fetch_one(&mut *connection)
     .await?;
@@ -290,6 +297,7 @@ fn release(row: &SqliteRow) -> Result<StoredRelease, StoreError> {
         manifest_digest: digest(row, "manifest_digest")?,
         vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
         class: Identifier(fixed(row.try_get("class")?, "class")?),
+        target: target_of(row.try_get("target")?)?,
         sequence: sequence_of(row.try_get("sequence")?)?,
         withdrawal: at.zip(reason).map(|(at, reason)| Withdrawal { reason, at }),
     })

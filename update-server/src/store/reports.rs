@@ -3,9 +3,10 @@
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use suit_manifest::Target;
 use trust::Kid;
 
-use super::{Store, StoreError, fixed, sequence_of, time_key, time_of};
+use super::{Store, StoreError, fixed, sequence_of, target_of, time_key, time_of};
 use crate::domain::Digest;
 use crate::domain::device_report::ReceivedReport;
 use crate::domain::registry::Reporter;
@@ -32,6 +33,8 @@ pub struct StoredReport {
     pub manifest_digest: Option<Vec<u8>>,
     /// Sequence number of the release with that manifest, if it is here.
     pub release_sequence: Option<u64>,
+    /// What that release installs.
+    pub release_target: Option<Target>,
     /// kid of the key that it names.
     pub device_key: Option<Kid>,
     /// Another device of which a report names the same key.
@@ -64,7 +67,8 @@ impl Store {
     /// The reports of a device, the last received first.
     pub async fn reports(&self, serial: &str) -> Result<Vec<StoredReport>, StoreError> {
         let rows = sqlx::query(
-            "SELECT report.*, releases.sequence AS release_sequence, (
+            "SELECT report.*, releases.sequence AS release_sequence,
+                 releases.target AS release_target, (
                  SELECT min(other.serial) FROM device_reports AS other
                  WHERE other.device_key = report.device_key AND other.serial <> report.serial
              ) AS key_also_of
@@ -146,6 +150,7 @@ fn report(row: &SqliteRow) -> Result<StoredReport, StoreError> {
             .try_get::<Option<&[u8]>, _>("release_sequence")?
             .map(sequence_of)
             .transpose()?,
+        release_target: row.try_get::<Option<&str>, _>("release_target")?.map(target_of).transpose()?,
         device_key: match row.try_get::<Option<&[u8]>, _>("device_key")? {
             Some(kid) => Some(Kid(fixed(kid, "device key")?)),
             None => None,

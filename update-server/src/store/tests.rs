@@ -1,6 +1,7 @@
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sqlx::migrate::Migrator;
+use suit_manifest::Target;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trust::{Domain, Kid, SuccessionNumber};
@@ -73,6 +74,7 @@ fn envelope(manifest: u8, sequence: u64, bytes: &[u8]) -> NewEnvelope {
         manifest_digest: Digest([manifest; 32]),
         vendor: VENDOR,
         class: CLASS,
+        target: Target::Firmware,
         sequence,
         bytes: bytes.to_vec().into(),
         published_at: 1_700_000_000,
@@ -109,7 +111,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 10 }) => {}
+        Err(StoreError::Newer { found: 99, known: 11 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -449,3 +451,4 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
 }
 
 mod group_commit;
+mod targets;

@@ -85,7 +85,7 @@ async fn a_report_is_kept_as_it_came_told_of_as_unverified_and_given_to_its_make
     let expected = json!({
         "digest": digest, "verified": false, "at": 1_700_000_000, "nonce": hex::encode(NONCE),
         "device_key": hex::encode(A.0), "key_also_of": null, "manifest_digest": "05".repeat(32),
-        "release_sequence": null, "outcome": "refused", "reason": "vendor-mismatch",
+        "release_sequence": null, "release_target": null, "outcome": "refused", "reason": "vendor-mismatch",
         "summary": "vendor-mismatch: The update is for another vendor. \
             (condition-failed (10); in the shared sequence (3) at byte 74, component 0)",
     });
@@ -128,14 +128,11 @@ async fn a_report_names_the_release_that_it_is_about() {
     // No manifest authenticated.
     server.hand_over(&path("A", &[1; 8]), container(&[1; 8], &[0; 32], &A)).await.is(201);
     let reports = server.reports("A").await;
-    assert_eq!(
-        (&reports[1]["manifest_digest"], &reports[1]["release_sequence"]),
-        (&json!(manifest_digest), &json!(7))
-    );
-    assert_eq!(
-        (&reports[0]["manifest_digest"], &reports[0]["release_sequence"]),
-        (&Value::Null, &Value::Null)
-    );
+    let named = |told: &Value| {
+        ["manifest_digest", "release_sequence", "release_target"].map(|member| told[member].clone())
+    };
+    assert_eq!(named(&reports[1]), [json!(manifest_digest), json!(7), json!("firmware")]);
+    assert_eq!(named(&reports[0]), [Value::Null, Value::Null, Value::Null]);
 }
 
 /// docs/attacks.md, SRV63.

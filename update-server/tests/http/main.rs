@@ -16,4 +16,5 @@ mod registry;
 mod releases;
 mod revocations;
 mod successions;
+mod tables;
 mod verdicts;

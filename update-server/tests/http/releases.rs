@@ -33,6 +33,7 @@ async fn a_release_is_published_listed_and_fetched() {
             "version": "2.0.0",
             "vendor": uuid(VENDOR),
             "class": uuid(CLASS),
+            "target": "firmware",
             "image": {"sha256": sha256(&image_2), "size": 5000, "uri": "ni:///sha-256;test"},
             "release_kid": hex::encode(key.kid().0),
             "published_at": published_at,
@@ -103,19 +104,6 @@ async fn a_release_for_two_slots_has_both_images_or_is_not_taken() {
     assert_eq!(release["second_image"], named);
     let fetched = server.get(&format!("/v1/images/{}", sha256(&second))).await;
     assert_eq!(fetched.is(200).body, second);
-}
-
-/// Devices ask for the newest release of their class, and mean firmware.
-#[tokio::test]
-async fn suit60_a_table_is_not_offered_as_firmware() {
-    let world = World::new();
-    let server = world.start();
-    let key = release_key(&world.root);
-    let table = image(1, 1000);
-    server.put_image(&table).await;
-    let update = UpdateDescription { target: suit_manifest::Target::Table, ..description(&table, 7) };
-    server.post("/v1/releases", sign(&update, &key)).await.is_problem(422, "component-unsupported");
-    assert_eq!(server.listed().await, [0; 0]);
 }
 
 #[tokio::test]

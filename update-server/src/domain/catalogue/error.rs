@@ -1,6 +1,6 @@
 //! Why the catalogue refuses.
 
-use suit_manifest::Reason;
+use suit_manifest::{Reason, Target};
 use tokio::task::JoinError;
 
 use crate::blobs::BlobError;
@@ -31,10 +31,12 @@ pub enum CatalogueError {
         stored: u64,
     },
     /// One sequence number, one manifest.
-    #[error("sequence number {sequence} of this vendor and class belongs to the manifest {by}")]
+    #[error("sequence number {sequence} of the {} of this vendor and class belongs to the manifest {by}", .target.name())]
     SequenceTaken {
         /// The sequence number.
         sequence: u64,
+        /// Of which series: each target has its own.
+        target: Target,
         /// The manifest that has it.
         by: Digest,
     },

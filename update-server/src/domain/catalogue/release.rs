@@ -38,6 +38,8 @@ pub struct Release {
     pub vendor: Identifier,
     /// For which class of them.
     pub class: Identifier,
+    /// What of a device it installs.
+    pub target: Target,
     /// For which single device of them, where it is not for all.
     pub device: Option<Identifier>,
     /// What is installed.
@@ -76,8 +78,9 @@ impl Release {
     /// Verifies an envelope and reads the release from it.
     pub fn read(envelope: &[u8], store: &TrustStore<'_>, published_at: u64) -> Result<Self, Reason> {
         let authenticated = Envelope::parse(envelope)?.authenticate(store)?;
-        let image = image_reference(authenticated.manifest(), Target::Firmware)?;
         let manifest = authenticated.manifest();
+        let target = manifest.target();
+        let image = image_reference(manifest, target)?;
         let credential = authenticated.authority().credential();
         let validity = Validity {
             issued_at: credential.issued_at().0,
@@ -91,11 +94,10 @@ impl Release {
             version: manifest.version_text().map(str::to_owned),
             vendor: Identifier(image.vendor),
             class: Identifier(image.class),
+            target,
             device: image.device.map(Identifier),
             image: Image::of(&image),
-            second_image: second_image_reference(authenticated.manifest(), Target::Firmware)?
-                .as_ref()
-                .map(Image::of),
+            second_image: second_image_reference(manifest, target)?.as_ref().map(Image::of),
             release_kid: credential.key().kid(),
             domain: credential.domain(),
             published_at,

@@ -144,11 +144,37 @@ async fn an_index_in_which_somebody_panicked_is_made_again() {
 
 const VENDOR: Identifier = Identifier([1; 16]);
 const CLASS: Identifier = Identifier([2; 16]);
-const EVERYBODY: Audience = Audience { vendor: VENDOR, class: CLASS, device: None };
+const EVERYBODY: Audience = Audience { vendor: VENDOR, class: CLASS, target: Target::Firmware, device: None };
 
 /// A release of the index for tests that need no envelope.
 fn entry(sequence: u64, device: Option<Identifier>, verdict: Verdict, boundaries: Vec<u64>) -> Entry {
-    Entry::for_tests(VENDOR, CLASS, sequence, device, verdict, boundaries)
+    Entry::for_tests((VENDOR, CLASS, Target::Firmware), sequence, device, verdict, boundaries)
+}
+
+/// Neither is in the way of the other: offered, refused or withdrawn, newer or older, or with the same number.
+#[test]
+fn srv65_tables_and_firmware_have_shelves_of_their_own() {
+    let tables = Audience { target: Target::Table, ..EVERYBODY };
+    let table = |sequence, verdict| {
+        Entry::for_tests((VENDOR, CLASS, Target::Table), sequence, None, verdict, Vec::new())
+    };
+    let mut index = Index::default();
+    let [image, limits, older, newer] = [1, 2, 3, 4].map(|name: u8| Digest([name; 32]));
+    index.put(image, entry(5, None, Verdict::Offered, Vec::new()));
+    assert!(index.newest(tables).is_none() && index.offers(tables, None, 9).is_empty());
+    // Under the very number.
+    index.put(limits, table(5, Verdict::Offered));
+    index.put(older, table(3, Verdict::Offered));
+    index.put(newer, table(9, Verdict::Withdrawn));
+    assert_eq!((index.offers(EVERYBODY, None, 9), index.every(EVERYBODY, None, 9).len()), (vec![image], 1));
+    assert_eq!(index.newest(EVERYBODY).unwrap().verdict, Verdict::Offered);
+    assert_eq!((index.offers(tables, None, 9), index.every(tables, None, 9).len()), (vec![limits, older], 3));
+    assert_eq!(index.newest(tables).unwrap().verdict, Verdict::Withdrawn);
+    // What goes takes nothing along.
+    index.remove(limits);
+    assert_eq!(index.offers(EVERYBODY, None, 9), [image]);
+    index.remove(image);
+    assert_eq!((index.offers(EVERYBODY, None, 9), index.offers(tables, None, 9)), (Vec::new(), vec![older]));
 }
 
 #[test]
@@ -225,7 +251,7 @@ async fn a_release_is_handed_out_at_the_time_of_its_verdict() {
     let credential = issue_credential(&request, &root).unwrap();
     let envelope = Bytes::from(sign(&create(&update).unwrap(), &key, &credential).unwrap());
     catalogue.publish(envelope, 1_012).await.unwrap();
-    let audience = Audience { vendor: Identifier([1; 16]), class: Identifier([2; 16]), device: None };
+    let audience = EVERYBODY;
     assert_eq!(catalogue.latest(audience, 1_012).await.unwrap().sequence, 1);
     assert_eq!(catalogue.latest(audience, 1_009).await.unwrap().sequence, 1);
 }

@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use suit_manifest::Target;
 
 use super::super::extract::{MayReport, PathPair, PathValue, QueryOf};
 use super::super::problem::Problem;
@@ -49,6 +50,7 @@ struct ReportMessage {
     key_also_of: Option<String>,
     manifest_digest: Option<String>,
     release_sequence: Option<u64>,
+    release_target: Option<&'static str>,
     outcome: &'static str,
     reason: Option<&'static str>,
     summary: String,
@@ -67,6 +69,7 @@ impl ReportMessage {
             key_also_of: stored.key_also_of,
             manifest_digest: stored.manifest_digest.map(hex::encode),
             release_sequence: stored.release_sequence,
+            release_target: stored.release_target.map(Target::name),
             outcome: words.outcome,
             reason: words.reason.map(|reason| reason.slug()),
             summary: words.summary,
