@@ -95,12 +95,15 @@ impl ReceivedReport {
     }
 }
 
+/// The outcome of a report that this version does not read.
+const UNREADABLE: &str = "unreadable";
+
 /// What a stored report says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportWords {
     pub nonce: Option<String>,
     pub outcome: &'static str,
-    /// Why it is no success, as a slug of docs/errors.md.
+    /// Why it is no success, or cannot be read, as a slug of docs/errors.md.
     pub reason: Option<Reason>,
     pub summary: String,
 }
@@ -113,6 +116,11 @@ impl ReportWords {
             reason: report.reason(),
             summary: report.summary(),
         }
+    }
+
+    fn unreadable(refused: suit_manifest::Error) -> Self {
+        let summary = format!("This server cannot read the report that it stored: {refused}");
+        Self { nonce: None, outcome: UNREADABLE, reason: Some(refused.reason()), summary }
     }
 }
 
@@ -141,7 +149,7 @@ impl Registry {
         if stored.is_empty() && self.store().device(serial.as_str()).await?.is_none() {
             return Err(RegistryError::UnknownDevice(serial.as_str().to_owned()).into());
         }
-        stored.into_iter().map(with_words).collect()
+        Ok(stored.into_iter().map(with_words).collect())
     }
 
     /// One report of a device, as it came.
@@ -153,12 +161,16 @@ impl Registry {
     }
 }
 
-fn with_words(stored: StoredReport) -> Result<(StoredReport, ReportWords), ReportError> {
+/// What it was taken by may have read more than this version does: one that cannot be read hides no other.
+fn with_words(stored: StoredReport) -> (StoredReport, ReportWords) {
     let words = match show_report(&stored.bytes) {
         Ok((_, report)) => ReportWords::of(&report),
-        Err(_) => return Err(StoreError::Corrupt { what: "report" }.into()),
+        Err(refused) => {
+            tracing::warn!(digest = %stored.digest, %refused, "a stored report cannot be read");
+            ReportWords::unreadable(refused)
+        }
     };
-    Ok((stored, words))
+    (stored, words)
 }
 
 #[cfg(test)]

@@ -74,6 +74,9 @@ pub struct Retirement {
     pub at: u64,
 }
 
+/// Events that are kept of a device from one token: the oldest go first. A refusal would keep the news out of what runs.
+const MAX_EVENTS_OF_A_TOKEN: i64 = 1000;
+
 const RETIRED: &str = "device-retired";
 const RESTORED: &str = "device-restored";
 const CLAIMED: &str = "device-claimed";
@@ -387,7 +390,38 @@ async fn insert_event(
     .bind(reporter.as_str())
     .execute(&mut *connection)
     .await?;
+    bound_events(connection, serial, reporter).await?;
     Ok(true)
+}
+
+/// Takes the oldest events away that one token reported beyond its limit. What others reported stays, and what somebody
+/// changed (`device-...`).
+async fn bound_events(
+    connection: &mut SqliteConnection,
+    serial: &str,
+    reporter: &Reporter,
+) -> Result<(), StoreError> {
+    let dropped = sqlx::query(
+        "DELETE FROM device_events WHERE serial = $1 AND reporter = $2 AND kind NOT LIKE 'device-%' AND id <= (
+             SELECT id FROM device_events WHERE serial = $1 AND reporter = $2 AND kind NOT LIKE 'device-%'
+             ORDER BY id DESC LIMIT 1 OFFSET $3
+         )",
+    )
+    .bind(serial)
+    .bind(reporter.as_str())
+    .bind(MAX_EVENTS_OF_A_TOKEN)
+    .execute(&mut *connection)
+    .await?
+    .rows_affected();
+    if dropped > 0 {
+        tracing::info!(
+            serial,
+            reporter = reporter.as_str(),
+            dropped,
+            "the oldest events of a device had to go"
+        );
+    }
+    Ok(())
 }
 
 /// The device, if it is registered, in the transaction of a write.

@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// Names, without `.sql`, and statements.
-const FILES: [(&str, &str); 11] = files![
+const FILES: [(&str, &str); 12] = files![
     "0001_initial",
     "0002_stated_at",
     "0003_readiness",
@@ -35,6 +35,7 @@ const FILES: [(&str, &str); 11] = files![
     "0009_who_vouches",
     "0010_device_reports",
     "0011_targets",
+    "0012_events_of_a_token",
 ];
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 11 }) => {}
+        Err(StoreError::Newer { found: 99, known: 12 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -336,6 +336,55 @@ async fn only_a_confirmed_update_changes_what_a_device_runs() {
     );
     assert_eq!(store.events("A", 1).await.unwrap().len(), 1);
     assert_eq!(store.events("B", 100).await.unwrap(), []);
+}
+
+/// docs/attacks.md, SRV68. What a publisher did, and what others reported, stays.
+#[tokio::test]
+async fn srv68_a_token_keeps_its_newest_events_and_pushes_out_no_others() {
+    let (_dir, store) = store().await;
+    change(
+        &store,
+        "INSERT INTO devices (serial, vendor, class, last_seen)
+         VALUES ('A', zeroblob(16), zeroblob(16), 0), ('B', zeroblob(16), zeroblob(16), 0)",
+    )
+    .await;
+    let (technician, other) = (Reporter::of(b"technician"), Reporter::of(b"other"));
+    let event = |at| Event {
+        kind: EventKind::Started,
+        release: None,
+        release_kid: None,
+        version: None,
+        sequence: None,
+        reason: None,
+        at: Some(at),
+    };
+    assert!(store.insert_event("A", &event(1), (&other, 1)).await.unwrap());
+    store.mark_retired("A", true, Some("scrapped"), (&technician, 1)).await.unwrap();
+    assert!(store.insert_event("B", &event(1), (&technician, 1)).await.unwrap());
+    change(
+        &store,
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
+         INSERT INTO device_events (serial, kind, at, received_at, reporter)
+         SELECT 'A', 'update-refused', n, 1, (SELECT reporter FROM device_events WHERE serial = 'B') FROM numbers",
+    )
+    .await;
+    let kept = async || {
+        let events = store.events("A", 9999).await.unwrap();
+        let of = |reporter: &Reporter| {
+            let own = events.iter().filter(|it| it.reporter.as_deref() == Some(reporter.as_str()));
+            own.map(|it| (it.kind.clone(), it.at)).collect::<Vec<_>>()
+        };
+        (of(&other).len(), of(&technician))
+    };
+    assert!(store.insert_event("A", &event(2000), (&technician, 2)).await.unwrap());
+    assert_eq!(kept().await.1.len(), 1001, "a thousand, and that it was retired");
+    assert!(store.insert_event("A", &event(2001), (&technician, 3)).await.unwrap());
+    let (of_other, own) = kept().await;
+    assert_eq!((of_other, own.len()), (1, 1001));
+    assert_eq!(own[0], ("update-started".into(), Some(2001)));
+    assert_eq!(own[999], ("update-refused".into(), Some(2)), "the oldest went");
+    assert_eq!(own[1000], ("device-retired".into(), None));
+    assert_eq!(store.events("B", 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -135,6 +135,31 @@ async fn a_report_names_the_release_that_it_is_about() {
     assert_eq!(named(&reports[0]), [Value::Null, Value::Null, Value::Null]);
 }
 
+/// docs/attacks.md, SRV67. What a server of another version took, this one may not read.
+#[tokio::test]
+async fn srv67_a_report_that_cannot_be_read_hides_no_other() {
+    let world = world();
+    let server = world.start();
+    server.register_device("A").await;
+    for nonce in [[1; 8], [2; 8], [3; 8]] {
+        server.hand_over(&path("A", &nonce), refused(&nonce)).await.is(201);
+    }
+    drop(server);
+    world.change_database("UPDATE device_reports SET bytes = x'd18443a10105' WHERE id = 2").await;
+    let server = world.start();
+    let reports = server.reports("A").await;
+    let outcomes: Vec<_> = reports.iter().map(|told| told["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["refused", "unreadable", "refused"]);
+    let unreadable = &reports[1];
+    assert_eq!((&unreadable["nonce"], &unreadable["reason"]), (&Value::Null, &json!("record-malformed")));
+    assert!(unreadable["summary"].as_str().unwrap().contains("cannot read"), "{unreadable}");
+    assert_eq!(unreadable["digest"], sha256(&refused(&[2; 8])));
+    // Its maker may read it.
+    let bytes =
+        server.get(&format!("/v1/devices/A/reports/{}", unreadable["digest"].as_str().unwrap())).await;
+    assert_eq!(bytes.is(200).body, &[0xd1, 0x84, 0x43, 0xa1, 0x01, 0x05][..]);
+}
+
 /// docs/attacks.md, SRV63.
 #[tokio::test]
 async fn srv63_what_is_no_answer_to_the_question_is_not_kept() {
