@@ -10,6 +10,16 @@ use self::scalar::{SCALAR_BITS, Scalar};
 use crate::cbor::Reader;
 use crate::error::{Error, ErrorKind};
 use crate::hash::{Sha256, Sha512};
+#[cfg(feature = "memo")]
+use crate::memo::{self, Answers};
+
+#[cfg(feature = "memo")]
+std::thread_local! {
+    static POINTS: Answers<[u8; 32], Option<EdwardsPoint>> = Answers::default();
+    static NUMBERS: Answers<[u8; 64], Scalar> = Answers::default();
+    /// By S, k and the key.
+    static COMMITMENTS: Answers<(Scalar, Scalar, [u8; 32]), [u8; 32]> = Answers::default();
+}
 
 /// Bytes of a [`Kid`].
 pub const KID_LEN: usize = 8;
@@ -132,7 +142,12 @@ impl PublicKey {
             return None;
         }
         place.received = r;
-        place.computed = commitment(&s, &challenge(r, &self.x, message), &key);
+        let k = challenge(r, &self.x, message);
+        #[cfg(not(feature = "memo"))]
+        let computed = commitment(&s, &k, &key);
+        #[cfg(feature = "memo")]
+        let computed = memo::once(&COMMITMENTS, (s, k, self.x), || commitment(&s, &k, &key));
+        place.computed = computed;
         Some(())
     }
 }
@@ -159,7 +174,12 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[&[u8]]) -> Scalar {
     for part in [&r[..], key].iter().chain(message) {
         hash.update(part);
     }
-    Scalar::from_wide_bytes(&hash.finish())
+    let hash = hash.finish();
+    #[cfg(feature = "memo")]
+    let reduced = memo::once(&NUMBERS, hash, || Scalar::from_wide_bytes(&hash));
+    #[cfg(not(feature = "memo"))]
+    let reduced = Scalar::from_wide_bytes(&hash);
+    reduced
 }
 
 /// Bits of a window of a scalar: three, because eight times a point is the one multiple that the library doubles to.
@@ -220,7 +240,12 @@ fn is_usable_point(bytes: &[u8; 32]) -> bool {
 
 #[inline(never)]
 fn decompress(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
-    CompressedEdwardsY(*bytes).decompress()
+    let point = CompressedEdwardsY(*bytes);
+    #[cfg(feature = "memo")]
+    let point = memo::once(&POINTS, *bytes, || point.decompress());
+    #[cfg(not(feature = "memo"))]
+    let point = point.decompress();
+    point
 }
 
 /// SHA-256 of bytes that are all there.

@@ -6,7 +6,10 @@
 //!
 //! A function that returns a large value is `#[inline(never)]`: inlined, the value is copied field by field (1.3 KB
 //! of the loader).
-#![cfg_attr(not(any(feature = "author", feature = "host", feature = "fault-injection")), no_std)]
+#![cfg_attr(
+    not(any(feature = "author", feature = "host", feature = "fault-injection", feature = "memo")),
+    no_std
+)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, clippy::missing_errors_doc, clippy::must_use_candidate)]
 #![cfg_attr(
@@ -20,7 +23,10 @@
     )
 )]
 
-#[cfg(all(test, not(any(feature = "author", feature = "host", feature = "fault-injection"))))]
+#[cfg(all(
+    test,
+    not(any(feature = "author", feature = "host", feature = "fault-injection", feature = "memo"))
+))]
 extern crate std;
 
 pub mod aes;
@@ -48,6 +54,8 @@ pub mod key_wrap;
 #[cfg(feature = "host")]
 mod ledger_head;
 mod mac0;
+#[cfg(feature = "memo")]
+mod memo;
 pub mod provisioning;
 mod record;
 mod revocation;

@@ -9,7 +9,7 @@ pub(super) const SCALAR_BITS: u32 = 255;
 const ORDER: [u32; 8] = [0x5cf5_d3ed, 0x5812_631a, 0xa2f7_9cd6, 0x14de_f9de, 0, 0, 0, 0x1000_0000];
 
 /// A number below L, least significant limb first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Scalar([u32; 8]);
 
 impl Scalar {

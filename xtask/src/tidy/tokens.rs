@@ -227,8 +227,9 @@ fn is_host_cfg(attribute: &Group) -> bool {
     }
 }
 
-/// Features of the device crates for hosts (std) or tests (skipped checks): never on in a device build (`features.rs`).
-pub(super) const HOST_FEATURES: [&str; 4] = ["author", "blocks", "host", "fault-injection"];
+/// Features of the device crates for hosts (std) or tests (skipped checks, computed once): never on in a device build
+/// (`features.rs`).
+pub(super) const HOST_FEATURES: [&str; 5] = ["author", "blocks", "host", "fault-injection", "memo"];
 
 /// `test` and the features of [`HOST_FEATURES`] are not built for a device, nor what `all` and `any` make of them.
 /// What `not` makes is taken to be built.
