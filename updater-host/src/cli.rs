@@ -12,6 +12,8 @@ use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use suit_manifest::report::{MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN};
 use trust::host::RecoveryFile;
+#[cfg(feature = "http")]
+use update_protocol::profile::Component;
 
 /// Find devices on the CAN bus, verify releases and install them
 #[derive(Debug, Parser)]
@@ -222,6 +224,28 @@ impl Update {
     }
 }
 
+/// What a server is asked for.
+#[cfg(feature = "http")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub(crate) enum Wanted {
+    Firmware,
+    Table,
+    /// Everything that it has for the device.
+    All,
+}
+
+#[cfg(feature = "http")]
+impl Wanted {
+    /// What is looked for, for a device that has a table or not: the firmware comes first, since it confirms the table.
+    pub(crate) fn components(self, has_table: bool) -> &'static [Component] {
+        match (self, has_table) {
+            (Self::Firmware, _) | (Self::All, false) => &[Component::Firmware],
+            (Self::Table, _) => &[Component::Table],
+            (Self::All, true) => &[Component::Firmware, Component::Table],
+        }
+    }
+}
+
 /// What makes an old report no answer to this question.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Nonce(pub(crate) Vec<u8>);
@@ -236,6 +260,18 @@ pub(crate) struct Update {
     #[cfg(feature = "http")]
     #[arg(long, value_name = "URL", group = "source")]
     pub(crate) server: Option<String>,
+
+    /// What to get from the server: the firmware, its configuration table, or both where the device has a table
+    #[cfg(feature = "http")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TARGET",
+        default_value_t = Wanted::All,
+        hide_possible_values = true,
+        conflicts_with_all = ["release", "bundle"]
+    )]
+    pub(crate) target: Wanted,
 
     /// Install the release in this envelope
     #[arg(long, value_name = "FILE", group = "source")]

@@ -281,6 +281,10 @@ fn facts(
     device: &Device,
 ) -> Result<Facts, Error> {
     let compared = |error: suit_manifest::Error| with_facts(error, manifest, device);
+    // The numbers of the other one are not compared.
+    if component_of(manifest.target()) != device.component {
+        return Err(refused(Subject::Envelope, Reason::ComponentUnsupported));
+    }
     manifest.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {

@@ -9,7 +9,8 @@ pub(crate) mod wire;
 pub(crate) use download::Fetching;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -18,6 +19,7 @@ use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, is_refusal, is_web_page, parse_url,
     transfer_time, url_of, waited_for,
 };
+use suit_manifest::Target;
 use suit_manifest::author::inspect;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::{Domain, MAX_REVOCATION_LIST_LEN, SuccessionNumber};
@@ -41,13 +43,14 @@ const NOT_OFFERED: &str = "release-not-offered";
 const NO_LIST: &str = "revocation-list-unknown";
 const NO_DOMAIN: &str = "domain-unknown";
 const NO_PATH: &str = "not-found";
+const NO_QUESTION: &str = "request-malformed";
 /// Most pages of successions that a server is asked for: a device takes a fraction of the first one.
 const MAX_SUCCESSION_PAGES: usize = 16;
 /// How long the server may be silent in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an answer may take in all, if it is no image.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long all answers may take that the plan needs, but for the image. What was fetched before does without them.
+/// How long all answers may take that the plan needs, but for the images. What was fetched before does without them.
 const QUESTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a server may explain a refusal; without the rest of the words it is one as well.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,9 +63,10 @@ pub(crate) struct Server {
     authorization: Option<HeaderValue>,
     /// How long an image of so many bytes may take.
     image_time: fn(u64) -> Duration,
-    /// How long all questions may take together, from the first one.
+    /// How long all questions may take together.
     questions_time: Duration,
-    first_question: OnceLock<Instant>,
+    /// How long they took so far, milliseconds.
+    asked: Arc<AtomicU64>,
     /// Tells of a server that takes its time.
     wait: ServerWait,
 }
@@ -73,6 +77,8 @@ pub(crate) struct Kind {
     pub(crate) vendor: Uuid,
     pub(crate) class: Uuid,
     pub(crate) device: Uuid,
+    /// What of it the release is to install.
+    pub(crate) target: Target,
 }
 
 /// The newest release for a kind of device, as the server tells it.
@@ -152,7 +158,7 @@ impl Server {
             authorization,
             image_time: transfer_time,
             questions_time: QUESTIONS_TIMEOUT,
-            first_question: OnceLock::new(),
+            asked: Arc::default(),
             wait: ServerWait::new(|_, _| {}),
         })
     }
@@ -191,10 +197,19 @@ impl Server {
             .append_pair("vendor", &kind.vendor.to_string())
             .append_pair("class", &kind.class.to_string())
             .append_pair("device", &kind.device.to_string());
+        // Firmware goes without saying, also to a server of an earlier version.
+        if kind.target == Target::Table {
+            url.query_pairs_mut().append_pair("target", kind.target.name());
+        }
+        // That one has no tables, and says that it does not know the question.
+        let has_none = |error: &Error| {
+            has_code(error, NO_RELEASE) || (kind.target == Target::Table && has_code(error, NO_QUESTION))
+        };
         match self.ask(url, MAX_JSON_LEN).await {
             Ok(object) => Latest::read(object),
-            Err(error) if has_code(&error, NO_RELEASE) => {
-                Err(Error::NoRelease { vendor: kind.vendor, class: kind.class })
+            Err(error) if has_none(&error) => {
+                let Kind { vendor, class, target, .. } = *kind;
+                Err(Error::NoRelease { vendor, class, target })
             }
             Err(Error::ServerRefused { code: Some(code), detail, .. }) if code == NOT_OFFERED => {
                 Err(Error::NotOffered { detail })
@@ -326,13 +341,17 @@ impl Server {
     /// Asks for what the plan needs, at most `limit` bytes. A server that takes too long over it counts as one that does
     /// not answer.
     async fn ask(&self, url: Url, limit: u64) -> Result<Vec<u8>, Error> {
-        let first = self.first_question.get_or_init(Instant::now);
-        let left = self.questions_time.saturating_sub(first.elapsed());
+        let asked = Duration::from_millis(self.asked.load(Ordering::Relaxed));
+        let left = self.questions_time.saturating_sub(asked);
         if left.is_zero() {
             let detail = "its answers take too long".to_owned();
             return Err(Error::ServerUnreachable { url: self.name(), detail });
         }
-        self.whole(self.client.get(url).timeout(left), left, limit).await
+        let begun = Instant::now();
+        let answer = self.whole(self.client.get(url).timeout(left), left, limit).await;
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.asked.fetch_add(took, Ordering::Relaxed);
+        answer
     }
 
     /// An answer that is a success, to its end. `left`: the timeout of the request. One wait for head and body: it is told

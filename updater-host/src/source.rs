@@ -41,7 +41,7 @@ pub(crate) enum HostChecks {
 
 impl HostChecks {
     /// Passes a check's outcome on, or only tells of a refusal.
-    fn apply<T>(self, outcome: Result<T, Error>, output: &Output) -> Result<Option<T>, Error> {
+    pub(crate) fn apply<T>(self, outcome: Result<T, Error>, output: &Output) -> Result<Option<T>, Error> {
         match (outcome, self) {
             (Ok(value), _) => Ok(Some(value)),
             (

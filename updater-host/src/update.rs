@@ -1,5 +1,6 @@
 //! `update`: choose, verify, plan, ask, send, restart, report (docs/updater-host.md).
 
+mod offers;
 mod outcome;
 mod prepared;
 mod standing;
@@ -7,6 +8,7 @@ mod standing;
 use trust::{RevocationList, TrustStoreBuf};
 use update_protocol::profile::Component;
 
+use self::offers::Offered;
 use self::outcome::{UpdateReport, UpdateResult, report};
 #[cfg(feature = "http")]
 pub(crate) use self::prepared::Ended;
@@ -27,7 +29,9 @@ use crate::plan::{Plan, ReleaseName};
 use crate::reporting::Reporting;
 use crate::scan::{READING, choose};
 use crate::session::Session;
-use crate::source::{self, HostChecks, Offer};
+#[cfg(feature = "http")]
+use crate::source;
+use crate::source::{HostChecks, Offer};
 use crate::trusted::{Records, read_anchors, read_successions};
 
 /// Said before a transfer of CAN FD frames that nobody told the data bit rate of.
@@ -79,7 +83,9 @@ struct Run<'r> {
 
 impl Run<'_> {
     async fn run(&self) -> Result<UpdateReport, Error> {
-        let Self { cli, options, checks, reporting, output, interrupt } = *self;
+        let Self { cli, options, output, interrupt, .. } = *self;
+        #[cfg(feature = "http")]
+        let reporting = self.reporting;
         // What was given is read before a device is bothered.
         let mut trusted = read_anchors(&options.anchors, &options.recovery_anchors)?;
         let mut records =
@@ -105,47 +111,83 @@ impl Run<'_> {
                 reporting.deliver(output, interrupt).await;
                 source::fetch_records(&reporting.online(output), &mut trusted).await?;
             }
-            let offer = match (&options.release, &options.bundle) {
-                (Some(envelope), _) => {
-                    source::from_files(envelope, &options.images, &trusted, &mut device, checks, output)
-                        .map(Offer::Release)
-                }
-                (None, Some(folder)) => {
-                    source::from_bundle(folder, &trusted, &mut device, checks, output).map(Offer::Release)
-                }
-                #[cfg(feature = "http")]
-                _ => match reporting {
-                    Some(reporting) => reporting.online(output).release(&trusted, &device, checks).await,
-                    None => Err(Error::NothingToInstall),
-                },
-                #[cfg(not(feature = "http"))]
-                _ => Err(Error::NothingToInstall),
-            };
-            // A server's registry is of what devices run.
-            let reporting = reporting.filter(|_| device.component == Component::Firmware);
-            let found = Found { connection, device, reporting };
-            Ok((found, offer))
+            let offers = self.offers(&trusted, &mut device).await;
+            Ok((connection, device, offers))
         };
-        let (mut found, offer) = interrupt.or(Moment::BeforeTransfer, found).await?;
-        let lists = newest_lists(&trusted);
-        let knows_one_domain = trusted.domains().count() == 1;
+        let (connection, device, offers) = interrupt.or(Moment::BeforeTransfer, found).await?;
+        let known = Known {
+            lists: newest_lists(&trusted),
+            trusted: &trusted,
+            #[cfg(feature = "http")]
+            cache: cache.as_ref(),
+        };
+        self.bring(Reached { connection, device }, offers, &known).await
+    }
+
+    /// Brings the device what there is for it, one after the other.
+    async fn bring(
+        &self,
+        mut reached: Reached,
+        offers: Vec<Offered>,
+        known: &Known<'_>,
+    ) -> Result<UpdateReport, Error> {
+        let mut offers = offers.into_iter();
+        let first = offers.next().ok_or(Error::NothingToInstall)?;
+        let mut report = self.one(&mut reached, first, known).await?;
+        let Some(table) = offers.next() else { return Ok(report) };
+        if !report.is_settled() {
+            self.output.say("The table is left as it is: what runs would have to confirm it.");
+            return Ok(report);
+        }
+        report.tell(self.output);
+        let node = reached.device.node;
+        let read = Session::new(&mut reached.connection, node).device().await;
+        let read = read.map_err(|trouble| trouble.with(&reached.connection, node, READING))?;
+        if read.serial != reached.device.serial {
+            let (expected, found) = (reached.device.serial.to_string(), read.serial.to_string());
+            return Err(Error::DeviceChanged { expected, found });
+        }
+        let trust = read.trust.clone().or(reached.device.trust.take());
+        reached.device = Device { trust, ..read };
+        report.table = Some(Box::new(self.one(&mut reached, table, known).await?));
+        Ok(report)
+    }
+
+    /// Brings the device one release.
+    async fn one(
+        &self,
+        reached: &mut Reached,
+        Offered { component, offer, is_tried }: Offered,
+        known: &Known<'_>,
+    ) -> Result<UpdateReport, Error> {
+        let Self { cli, options, checks, output, interrupt, .. } = *self;
+        let Known { trusted, ref lists, .. } = *known;
+        let Reached { connection, device } = reached;
+        let offer = match offer {
+            Ok(offer) => device.turn(component).map(|()| offer),
+            refused => refused,
+        };
+        let tries = if is_tried { Ok(None) } else { checks.apply(device.check_tries(), output) };
+        let offer = tries.and(offer);
+        // A server's registry is of what devices run.
+        let reporting = self.reporting.filter(|_| device.component == Component::Firmware);
         let release = match offer {
-            Ok(Offer::Release(release)) if !is_done(&found.device, &release, options) => release,
+            Ok(Offer::Release(release)) if !is_done(device, &release, options) => release,
             offer => {
                 // What is told of a device is told of one.
-                let settled = Session::new(&mut found.connection, found.device.node).settle().await;
-                settled.map_err(|trouble| trouble.with(&found.connection, found.device.node, READING))?;
+                let settled = Session::new(connection, device.node).settle().await;
+                settled.map_err(|trouble| trouble.with(connection, device.node, READING))?;
                 #[cfg(feature = "http")]
-                let remembered = remembered(cache.as_ref(), &found.device)?;
+                let remembered = remembered(known.cache, device)?;
                 #[cfg(not(feature = "http"))]
                 let remembered: Option<DeviceTrust> = None;
                 let delivery = Delivery {
-                    connection: &mut found.connection,
-                    device: &found.device,
-                    trusted: &trusted,
+                    connection,
+                    device,
+                    trusted,
                     remembered: remembered.as_ref(),
-                    lists: &lists,
-                    knows_one_domain,
+                    lists,
+                    knows_one_domain: trusted.domains().count() == 1,
                     output,
                     interrupt,
                     patience: cli.patience,
@@ -155,20 +197,16 @@ impl Run<'_> {
                 } else {
                     Delivered::default()
                 };
-                found.device.trust = delivered.trust.or(found.device.trust);
+                device.trust = delivered.trust.or(device.trust.take());
                 #[cfg(feature = "http")]
-                remember(cache.as_ref(), &found.device, output);
+                remember(known.cache, device, output);
+                let found = Found { device, reporting };
                 return found.without_install(offer, &delivered.refused, output, interrupt).await;
             }
         };
-        let mut prepared = Prepared {
-            connection: found.connection,
-            device: found.device,
-            release,
-            reporting: found.reporting,
-        };
+        let mut prepared = Prepared { connection, device, release, reporting };
         let Prepared { device, release, .. } = &prepared;
-        let plan = Plan::new(device, release, &trusted, &prepared.connection);
+        let plan = Plan::new(device, release, trusted, prepared.connection);
         output.say(&plan.lines());
         output.event(&plan);
         warn_of_equal_number(device, release, output);
@@ -199,17 +237,31 @@ impl Run<'_> {
                 return Err(Error::Declined);
             }
         }
-        let installed = prepared.install(cli, options, (&trusted, &lists), output, interrupt).await;
+        let installed = prepared.install(cli, options, (trusted, lists), output, interrupt).await;
         #[cfg(feature = "http")]
-        remember(cache.as_ref(), &prepared.device, output);
+        remember(known.cache, prepared.device, output);
         installed
     }
 }
 
-/// A device, and whom to tell of it.
-struct Found<'r> {
+/// A device on its bus.
+struct Reached {
     connection: Connection,
     device: Device,
+}
+
+/// What is known here before anything is sent.
+struct Known<'r> {
+    trusted: &'r TrustStoreBuf,
+    lists: Vec<NewestList>,
+    #[cfg(feature = "http")]
+    cache: Option<&'r Cache>,
+}
+
+/// A device, and whom to tell of it.
+struct Found<'r> {
+    device: &'r Device,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
     reporting: Option<&'r Reporting>,
 }
 
@@ -226,7 +278,7 @@ impl Found<'_> {
     ) -> Result<UpdateReport, Error> {
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
-            reporting.records_refused(&self.device, refused, output);
+            reporting.records_refused(self.device, refused, output);
         }
         let offer = match offer {
             Ok(offer) => offer,
@@ -248,7 +300,7 @@ impl Found<'_> {
         // An earlier run may have ended before it could say so.
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
-            reporting.runs(&self.device, release.as_ref(), output, interrupt).await;
+            reporting.runs(self.device, release.as_ref(), output, interrupt).await;
         }
         #[cfg(not(feature = "http"))]
         drop(release);
@@ -256,7 +308,7 @@ impl Found<'_> {
         if self.device.silence().is_some() {
             return Err(Error::NothingRuns { reason_code: self.device.state.reason });
         }
-        Ok(report(&self.device, name, result, self.device.installed(), None))
+        Ok(report(self.device, name, result, self.device.installed(), None))
     }
 }
 

@@ -81,7 +81,12 @@ fn an_envelope_is_kept_under_the_digest_it_has() {
 }
 
 fn kind(class: u128, device: u128) -> Kind {
-    Kind { vendor: Uuid::from_u128(1), class: Uuid::from_u128(class), device: Uuid::from_u128(device) }
+    Kind {
+        vendor: Uuid::from_u128(1),
+        class: Uuid::from_u128(class),
+        device: Uuid::from_u128(device),
+        target: Target::Firmware,
+    }
 }
 
 fn latest(sequence: u64, device: Option<u128>) -> Latest {
@@ -106,6 +111,22 @@ fn what_was_withdrawn_before_the_last_fetch_is_not_kept() {
         cache.keep_release_object("http://a", &kind(2, 3), &latest(6, last)).unwrap();
         assert_eq!(found(), [latest(6, last).object]);
     }
+}
+
+/// docs/attacks.md, HOST52.
+#[test]
+fn host52_a_kept_table_is_no_kept_firmware() {
+    let (_folder, cache) = cache();
+    let tables = Kind { target: Target::Table, ..kind(2, 3) };
+    let found = |kind| cache.release_objects("http://a", &kind).unwrap();
+    for device in [None, Some(3)] {
+        cache.keep_release_object("http://a", &kind(2, 3), &latest(5, device)).unwrap();
+        cache.keep_release_object("http://a", &tables, &latest(9, device)).unwrap();
+        assert_eq!(found(kind(2, 3)).first(), Some(&latest(5, device).object));
+        assert_eq!(found(tables).first(), Some(&latest(9, device).object));
+    }
+    cache.forget_release_objects("http://a", &tables).unwrap();
+    assert_eq!((found(kind(2, 3)).len(), found(tables).len()), (2, 0));
 }
 
 #[test]

@@ -62,6 +62,13 @@ impl Made {
         self
     }
 
+    /// The same of a table, with this number.
+    pub(crate) fn of_table(mut self, sequence: u64) -> Self {
+        self.description.target = suit_manifest::Target::Table;
+        self.description.sequence = sequence;
+        self
+    }
+
     pub(crate) fn envelope(&self) -> Vec<u8> {
         self.envelope_by(&root())
     }

@@ -9,7 +9,8 @@ pub(crate) mod fake;
 
 const VENDOR: Uuid = Uuid::from_u128(1);
 const CLASS: Uuid = Uuid::from_u128(2);
-const KIND: Kind = Kind { vendor: VENDOR, class: CLASS, device: Uuid::from_u128(3) };
+const KIND: Kind =
+    Kind { vendor: VENDOR, class: CLASS, device: Uuid::from_u128(3), target: Target::Firmware };
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
@@ -415,6 +416,15 @@ async fn a_web_page_is_no_answer() {
         assert!(matches!(error, Error::ServerAnswer(ServerAnswerError::WebPage)), "{error}");
         assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
     }
+}
+
+/// Servers of an earlier version refuse parameters that they do not know.
+#[tokio::test]
+async fn a_server_that_knows_of_no_tables_has_none() {
+    let server = FakeServer::start(|_| Answer::new(400, br#"{"code":"request-malformed"}"#.to_vec()));
+    let tables = Kind { target: Target::Table, ..KIND };
+    assert_eq!(client(&server).latest(&tables).await.unwrap_err().code(), "no-release");
+    assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "request-malformed");
 }
 
 /// One limit for all questions: a server that trickles does not hold the update up once for each.

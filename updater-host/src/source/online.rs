@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{HostChecks, Offer, check_envelope, sendable};
 use crate::cache::Cache;
-use crate::device::Device;
+use crate::device::{Device, target_of};
 use crate::error::{Error, ServerAnswerError, Subject};
 use crate::output::{Output, Transfer};
 use crate::plan::ReleaseName;
@@ -119,7 +119,7 @@ impl Online<'_> {
         Ok(())
     }
 
-    /// The newest release for a device, checked, unless it is older than what the device accepts. Without the server:
+    /// The newest release for what a device is turned to, checked, unless it is older than what the device accepts. Without the server:
     /// the one that was fetched last.
     ///
     /// # Errors
@@ -134,6 +134,7 @@ impl Online<'_> {
             vendor: device.vendor(),
             class: device.class(),
             device: Uuid::from_bytes(device.identity.device),
+            target: target_of(device.component),
         };
         let server = self.server.name();
         let mut is_kept = false;

@@ -6,7 +6,7 @@ use suit_manifest::reason::Reason;
 
 use crate::device::{Device, Installed, reason_slug, target_of};
 use crate::error::reason_hint;
-use crate::output::Report;
+use crate::output::{Output, Report};
 use crate::plan::ReleaseName;
 
 /// Exit code when the device ended up without the release confirmed (docs/errors.md: remote refused).
@@ -51,10 +51,51 @@ pub(crate) struct UpdateReport {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
+    /// How the update of the table ended that followed this one of the firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) table: Option<Box<Self>>,
+}
+
+/// The same before the end of the program.
+#[derive(Serialize)]
+struct Updated<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    report: &'a UpdateReport,
 }
 
 impl Report for UpdateReport {
     fn lines(&self) -> String {
+        // What came before it was told.
+        self.table.as_ref().map_or_else(|| self.own_lines(), |table| table.lines())
+    }
+
+    fn is_change(&self) -> bool {
+        true
+    }
+
+    fn exit_code(&self) -> u8 {
+        let of_table = self.table.as_ref().map_or(0, |table| table.exit_code());
+        if self.is_settled() { of_table } else { EXIT_NOT_CONFIRMED }
+    }
+}
+
+impl UpdateReport {
+    /// Whether the device has something confirmed, and is left alone.
+    pub(super) fn is_settled(&self) -> bool {
+        match self.result {
+            UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => true,
+            UpdateResult::Trial | UpdateResult::Reverted => false,
+        }
+    }
+
+    /// Tells how it ended, where another update follows.
+    pub(super) fn tell(&self, output: &Output) {
+        output.say(&self.own_lines());
+        output.event(&Updated { event: "updated", report: self });
+    }
+
+    fn own_lines(&self) -> String {
         let name = |installed: &Installed| match (&installed.version, installed.sequence) {
             (Some(version), sequence) => format!("{version} (sequence number {sequence})"),
             (None, 0) => "nothing".to_owned(),
@@ -89,27 +130,16 @@ impl Report for UpdateReport {
         }
     }
 
-    fn is_change(&self) -> bool {
-        true
-    }
-
-    fn exit_code(&self) -> u8 {
-        match self.result {
-            UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => 0,
-            UpdateResult::Trial | UpdateResult::Reverted => EXIT_NOT_CONFIRMED,
-        }
-    }
-}
-
-impl UpdateReport {
     fn lines_of_table(&self, name: impl Fn(&Installed) -> String) -> String {
         let (serial, after) = (&self.serial, name(&self.after));
         match self.result {
             UpdateResult::Confirmed => {
                 format!("{serial} uses the table {after} and has confirmed it, in {:.1} s.", self.seconds)
             }
-            UpdateResult::UpToDate | UpdateResult::NothingNewer => {
-                format!("{serial} has the table {after} already.")
+            UpdateResult::UpToDate => format!("{serial} has the table {after} already."),
+            UpdateResult::NothingNewer => {
+                let newest = self.release.sequence.map_or_else(String::new, |number| format!(" ({number})"));
+                format!("{serial} has the table {after}; the server has nothing newer{newest}.")
             }
             UpdateResult::Trial => {
                 let next = match (self.before.sequence == self.after.sequence, self.before.sequence) {
@@ -153,5 +183,6 @@ pub(super) fn report(
         seconds: 0.0,
         reason: reason_code.and_then(reason_slug),
         hint,
+        table: None,
     }
 }

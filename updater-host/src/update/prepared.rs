@@ -25,8 +25,8 @@ use crate::session::Session;
 
 /// Everything is there and verified.
 pub(super) struct Prepared<'r> {
-    pub(super) connection: Connection,
-    pub(super) device: Device,
+    pub(super) connection: &'r mut Connection,
+    pub(super) device: &'r mut Device,
     pub(super) release: Release,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
     pub(super) reporting: Option<&'r Reporting>,
@@ -44,12 +44,12 @@ impl Prepared<'_> {
         let started = Instant::now();
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
-            reporting.started(&self.device, &self.release, output, interrupt).await;
+            reporting.started(self.device, &self.release, output, interrupt).await;
         }
         let outcome = self.transfer_and_restart(cli, options, records, output, interrupt).await;
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
-            reporting.ended(&self.device, &self.release, &outcome, output, interrupt).await;
+            reporting.ended(self.device, &self.release, &outcome, output, interrupt).await;
         }
         let Ended { sent, outcome, after, ran_already } = outcome?;
         let (result, reason) = match outcome {
@@ -61,7 +61,7 @@ impl Prepared<'_> {
         if result == UpdateResult::Confirmed {
             warn_of_labels(&self.release, &after, output);
         }
-        let mut report = report(&self.device, ReleaseName::of(&self.release), result, after, reason);
+        let mut report = report(self.device, ReleaseName::of(&self.release), result, after, reason);
         report.resumed_from = sent.resumed_from;
         report.bytes_sent = sent.bytes;
         report.seconds = started.elapsed().as_secs_f64();
@@ -77,11 +77,11 @@ impl Prepared<'_> {
         interrupt: &Interrupt,
     ) -> Result<Ended, Error> {
         let mut sent = Sent::default();
-        let on_trial = is_on_trial(&self.device, &self.release) && !options.reinstall;
+        let on_trial = is_on_trial(self.device, &self.release) && !options.reinstall;
         if !on_trial {
             let mut install = Install {
-                connection: &mut self.connection,
-                device: &self.device,
+                connection: self.connection,
+                device: self.device,
                 release: &mut self.release,
                 trusted,
                 lists,
@@ -95,9 +95,9 @@ impl Prepared<'_> {
             let learned = install.learned;
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
-                reporting.records_refused(&self.device, &learned.refused, output);
+                reporting.records_refused(self.device, &learned.refused, output);
                 if let Some(said) = learned.said {
-                    reporting.refusal_said(&self.device, said, output);
+                    reporting.refusal_said(self.device, said, output);
                 }
             }
             self.device.trust = learned.trust.or(self.device.trust.take());
@@ -107,11 +107,11 @@ impl Prepared<'_> {
             };
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
-                reporting.installed(&self.device, &self.release, output);
+                reporting.installed(self.device, &self.release, output);
             }
         }
         let restart = Restart {
-            connection: &mut self.connection,
+            connection: self.connection,
             node: self.device.node,
             component: self.device.component,
             sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
@@ -140,14 +140,14 @@ impl Prepared<'_> {
             after.version = own.and_then(|facts| facts.version.clone());
             return after;
         }
-        let mut session = Session::new(&mut self.connection, self.device.node);
+        let mut session = Session::new(self.connection, self.device.node);
         let version = session.application_version(state.mode).await;
         Installed::new(version.ok().flatten().as_ref(), state)
     }
 
     /// The end of an update that the device did not need: it was let go with the image that it ran.
     async fn runs_already(&mut self) -> Ended {
-        let session = Session::new(&mut self.connection, self.device.node);
+        let session = Session::new(self.connection, self.device.node);
         let after = match session.of(self.device.component).state().await {
             Ok(state) => self.after(&state).await,
             // It has said what it runs; a device that is silent now only keeps the name of its version to itself.

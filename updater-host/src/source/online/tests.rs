@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use suit_manifest::Target;
 use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};
 
@@ -249,9 +250,10 @@ async fn a_server_that_forks_or_invents_successions_is_refused() {
 
 /// A server with the release of `release::tests`.
 fn with_release(envelope: Vec<u8>) -> FakeServer {
-    let digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+    let inspected = suit_manifest::author::inspect(&envelope).unwrap();
+    let (digest, sequence) = (*inspected.digest(), inspected.manifest().sequence_number());
     let object = serde_json::json!({
-        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": 5,
+        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": sequence,
         "image": {"sha256": sha256(IMAGE), "size": IMAGE.len()},
     });
     FakeServer::start(move |request| match request.path.as_str() {
@@ -280,8 +282,34 @@ async fn release_for(device: &Device, cache: &Cache, server: &FakeServer) -> Res
 fn kept(cache: &Cache, server: &FakeServer) -> usize {
     let device = device();
     let id = Uuid::from_bytes(device.identity.device);
-    let kind = Kind { vendor: device.vendor(), class: device.class(), device: id };
+    let kind = Kind { vendor: device.vendor(), class: device.class(), device: id, target: Target::Firmware };
     cache.release_objects(&server.url(), &kind).unwrap().len()
+}
+
+/// Whatever its number: one that is lower would be nothing newer.
+#[tokio::test]
+async fn host50_a_table_in_answer_to_a_question_for_firmware_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::new(folder.path().to_owned());
+    for sequence in [3, 5] {
+        let server = with_release(Made::good().of_table(sequence).envelope());
+        let error = release(&cache, &server).await.unwrap_err();
+        assert_eq!((error.code().as_str(), error.exit_code()), ("component-unsupported", 5), "{sequence}");
+        assert_eq!(kept(&cache, &server), 0);
+        let asked: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
+        assert!(asked.iter().all(|path| !path.contains("target")), "{asked:?}");
+    }
+    // And the reverse.
+    let mut device = device();
+    device.other = Some(device.state);
+    device.turn(update_protocol::profile::Component::Table).unwrap();
+    let server = with_release(Made::good().envelope());
+    let error = release_for(&device, &cache, &server).await.unwrap_err();
+    assert_eq!(error.code(), "component-unsupported");
+    assert!(server.requests()[0].path.ends_with("&target=table"));
+    let server = with_release(Made::good().of_table(5).envelope());
+    assert!(matches!(release_for(&device, &cache, &server).await, Ok(Offer::Release(_))));
+    assert_eq!(kept(&cache, &server), 0, "kept, and not as firmware");
 }
 
 #[tokio::test]
@@ -306,9 +334,10 @@ async fn both_images_of_a_release_are_fetched_and_kept() {
     let lacks_second = Arc::new(AtomicBool::new(true));
     let second: &[u8] = b"the image for the second slot";
     let envelope = Made::good().with_second_image(second).envelope();
-    let digest = *suit_manifest::author::inspect(&envelope).unwrap().digest();
+    let inspected = suit_manifest::author::inspect(&envelope).unwrap();
+    let (digest, sequence) = (*inspected.digest(), inspected.manifest().sequence_number());
     let object = serde_json::json!({
-        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": 5,
+        "manifest_digest": hex::encode(digest), "envelope_sha256": sha256(&envelope), "sequence": sequence,
         "image": {"sha256": sha256(IMAGE), "size": IMAGE.len()},
     });
     let server = FakeServer::start({
