@@ -4,7 +4,7 @@ use device_harness::device::{Boot, Device, Failure, routine};
 use device_harness::factory::{Factory, provisioning_block};
 use device_harness::power::{Release, Scenario, cut_everywhere, update};
 use suit_manifest::Reason;
-use update_protocol::profile::{Object, rid};
+use update_protocol::profile::{Component, Object, rid};
 
 /// Image pages of each slot, and lengths of two images that do not end at a page or word.
 fn sizes(page: usize) -> (u32, usize, usize) {
@@ -93,7 +93,7 @@ impl<const WORD: usize, const PAGE: usize> Scenario<WORD, PAGE> for Update {
     }
 
     fn run(&self, device: &mut Device<WORD, PAGE>) -> Result<(), Failure> {
-        update(device, &self.0.envelope, &self.0.new)
+        update(device, Component::Firmware, |device| device.install(&self.0.envelope, &self.0.new))
     }
 
     fn releases(&self) -> Vec<Release> {

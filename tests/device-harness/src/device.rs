@@ -3,8 +3,10 @@
 
 use std::marker::PhantomData;
 
+use bootloader::application::Confirmation;
 use bootloader::firmware_image::Vectors;
 use bootloader::flash::Flash;
+use bootloader::journal::JournalError;
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, Request, ResetCause, Wake};
 use bootloader::session::{Description, MAX_ANSWER_LEN};
@@ -236,15 +238,12 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
 
     /// Installs a table to pending.
     pub fn install_table(&mut self, envelope: &[u8], table: &[u8]) -> Result<(), Failure> {
-        let nor = self.nor.clone();
-        install_patiently_of(Component::Table, &nor, &mut self.program(), envelope, table)
+        self.install_of(Component::Table, envelope, table)
     }
 
     /// Installs a table, boots, and confirms it.
     pub fn update_table(&mut self, envelope: &[u8], table: &[u8]) {
-        self.install_table(envelope, table).expect("install");
-        assert!(matches!(self.boot(), Boot::Run(_)), "the device does not boot");
-        self.table().confirm().expect("confirm");
+        self.update_of(Component::Table, envelope, table);
     }
 
     /// Installs one file to pending, as a plain tester does that waits as long as the device wants it to.
@@ -257,6 +256,14 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
     /// The state in the journal.
     pub fn state(&self) -> BootState {
         self.application().state()
+    }
+
+    /// That of firmware or table.
+    pub fn state_of(&self, component: Component) -> BootState {
+        match component {
+            Component::Firmware => self.state(),
+            Component::Table => self.table_state(),
+        }
     }
 
     /// The bytes of the image that runs, as many as asked for.
@@ -291,15 +298,36 @@ impl<P: Part, L: Placed> DeviceOf<P, L> {
 
     /// Installs an image to pending, as a host does: envelope, then the image from the resume offset.
     pub fn install(&mut self, envelope: &[u8], image: &[u8]) -> Result<(), Failure> {
+        self.install_of(Component::Firmware, envelope, image)
+    }
+
+    /// Firmware, or a table.
+    pub fn install_of(&mut self, component: Component, envelope: &[u8], bytes: &[u8]) -> Result<(), Failure> {
         let nor = self.nor.clone();
-        install_patiently(&nor, &mut self.program(), envelope, image)
+        patiently(&mut self.program(), |session| install_of(component, &nor, session, envelope, bytes))
     }
 
     /// Installs, boots on trial and confirms.
     pub fn update(&mut self, envelope: &[u8], image: &[u8]) {
-        self.install(envelope, image).expect("install");
-        assert!(matches!(self.boot(), Boot::Run(_)), "the new image does not boot");
-        self.application().confirm().expect("confirm");
+        self.update_of(Component::Firmware, envelope, image);
+    }
+
+    /// Firmware, or a table.
+    pub fn update_of(&mut self, component: Component, envelope: &[u8], bytes: &[u8]) {
+        self.install_of(component, envelope, bytes).expect("install");
+        assert!(matches!(self.boot(), Boot::Run(_)), "the device does not boot");
+        self.confirm(component).expect("confirm");
+    }
+
+    /// Its application confirms firmware or table.
+    ///
+    /// # Errors
+    /// Those of the application
+    pub fn confirm(&self, component: Component) -> Result<Confirmation, JournalError> {
+        match component {
+            Component::Firmware => self.application().confirm(),
+            Component::Table => self.table().confirm(),
+        }
     }
 }
 
@@ -442,17 +470,7 @@ pub fn install_patiently<P: Part, L: Placed>(
     envelope: &[u8],
     image: &[u8],
 ) -> Result<(), Failure> {
-    install_patiently_of(Component::Firmware, nor, session, envelope, image)
-}
-
-fn install_patiently_of<P: Part, L: Placed>(
-    component: Component,
-    nor: &P,
-    session: &mut Session<'_, P, L>,
-    envelope: &[u8],
-    image: &[u8],
-) -> Result<(), Failure> {
-    patiently(session, |session| install_of(component, nor, session, envelope, image))
+    patiently(session, |session| install(nor, session, envelope, image))
 }
 
 /// Installs once the device does not want to wait any more.

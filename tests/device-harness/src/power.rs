@@ -13,8 +13,13 @@ use bootloader::journal::RECORD_LEN;
 use bootloader::layout::{Area, Layout};
 use bootloader::state::{BootState, Status};
 use flash_model::{Cut, Medium, Nor, Random};
+use update_protocol::profile::Component;
 
 use crate::device::{Boot, Device, Failure, Placed};
+
+mod update;
+
+pub use update::Update;
 
 /// An image that may be found in slot A: its sequence number and bytes.
 pub type Release = (u64, Vec<u8>);
@@ -42,14 +47,14 @@ pub trait Scenario<const WORD: usize, const PAGE: usize, L = Layout>: Sync {
     fn finished(&self, device: &mut Device<WORD, PAGE, L>);
 }
 
-/// Brings release 2 to a device that runs another one or none, until it has confirmed itself: [`Scenario::run`].
+/// Brings release 2 to a device that has another one or none, until it has been confirmed: [`Scenario::run`].
 ///
 /// # Errors
 /// The power goes away, or the device refuses it
 pub fn update<const WORD: usize, const PAGE: usize, L: Placed>(
     device: &mut Device<WORD, PAGE, L>,
-    envelope: &[u8],
-    image: &[u8],
+    component: Component,
+    mut install: impl FnMut(&mut Device<WORD, PAGE, L>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     // A cut between hand-over and confirming ends a trial: the host then begins again.
     for _ in 0..4 {
@@ -57,18 +62,23 @@ pub fn update<const WORD: usize, const PAGE: usize, L: Placed>(
         if device.nor.medium().is_off() {
             return Err(Failure::NoPower);
         }
-        let state = device.state();
-        let running = matches!(boot, Boot::Run(_)).then_some(state.active).flatten();
-        let is_new = running.is_some_and(|image| image.sequence == 2);
+        let runs = matches!(boot, Boot::Run(_));
+        assert!(runs || device.state().floor == 0, "what was confirmed does not run: {boot:?}");
+        let is_handed_over = match component {
+            Component::Firmware => runs,
+            Component::Table => device.table().found().is_some(),
+        };
+        let state = device.state_of(component);
+        let is_new = is_handed_over && state.active.is_some_and(|image| image.sequence == 2);
         match state.status {
             Status::Trial { .. } if is_new => {
-                return device.application().confirm().map(drop).map_err(|_| Failure::NoPower);
+                return device.confirm(component).map(drop).map_err(|_| Failure::NoPower);
             }
             Status::Idle if is_new => return Ok(()),
-            _ => device.install(envelope, image)?,
+            _ => install(device)?,
         }
     }
-    panic!("the update does not come to an end: {:?}", device.state());
+    panic!("the update does not come to an end: {:?}", device.state_of(component));
 }
 
 /// Runs the scenario with a cut at every operation; how many there were.
