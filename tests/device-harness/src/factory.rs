@@ -12,7 +12,7 @@ use trust::author::{
     issue_credential, sign_revocation,
 };
 use trust::device_keys::Purpose;
-use trust::encryption::ContentAlgorithm;
+pub use trust::encryption::ContentAlgorithm;
 use trust::{Anchor, Kid, MAX_GENERATION, RevokedId, Role, UnixTime};
 
 /// Vendor id of the device under test.

@@ -2,12 +2,13 @@
 
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::state::BootState;
-use device_harness::device::{Boot, DeviceOf, Part};
+use device_harness::device::{Boot, DeviceOf, Part, Placed};
 use flash_model::{Chip, Medium, Random};
 
 use crate::case::{Case, Kind, LIVES, Unit};
 use crate::judge::{Verdict, judge};
-use crate::life::{Living, Observer, Release, Step, World};
+use crate::life::{Living, Observer, Step};
+use crate::world::{Release, World};
 
 /// Words that decay in the slots, of as many as there are.
 const SLOT_WORDS: u64 = 600;
@@ -24,6 +25,8 @@ pub struct Facts {
     pub base: Medium,
     pub before: BootState,
     pub after: BootState,
+    /// The same of the table, on a device with one.
+    pub table: Option<[BootState; 2]>,
     /// Number of operations, and of reads.
     pub operations: u64,
     pub reads: u64,
@@ -34,14 +37,16 @@ pub struct Facts {
 }
 
 /// One geometry.
-pub struct Bench<P> {
+pub struct Bench<P, L = Layout> {
     name: &'static str,
+    /// Its steps, in their order.
+    pub life: &'static [Step],
     pub layout: Layout,
     pub world: World,
     steps: Vec<(Step, Facts)>,
     /// The release of the turnover.
     turnover: Option<Release>,
-    _part: std::marker::PhantomData<fn() -> P>,
+    _part: std::marker::PhantomData<fn() -> (P, L)>,
 }
 
 /// A geometry without its type.
@@ -58,24 +63,24 @@ pub trait Geometry: Sync + Send {
 
 struct Silent;
 
-impl<P> Observer<P> for Silent {
-    fn reset(&mut self, _: &mut DeviceOf<P>, _: Boot) {}
+impl<P, L> Observer<P, L> for Silent {
+    fn reset(&mut self, _: &mut DeviceOf<P, L>, _: Boot) {}
 
-    fn confirms(&mut self, _: u64) {}
+    fn confirms(&mut self, _: &Release) {}
 
-    fn confirmed(&mut self, _: u64) {}
+    fn confirmed(&mut self, _: &Release) {}
 
     fn says(&mut self, _: &str) {}
 }
 
-impl<P: Part> Bench<P> {
+impl<P: Part, L: Placed> Bench<P, L> {
     /// Lives the life once without a fault.
-    pub fn new(name: &'static str, chips: &[Chip], layout: Layout) -> Self {
-        let device = DeviceOf::over(P::over(Medium::of(chips)), layout);
+    pub fn new(name: &'static str, chips: &[Chip], layout: Layout, life: &'static [Step]) -> Self {
+        let device = DeviceOf::<P, L>::over(P::over(Medium::of(chips)), layout);
         let world = World::new(&device);
         let mut living = Living { device, world: &world, observer: Silent };
         let (mut steps, mut turnover) = (Vec::new(), None);
-        for step in Step::ALL {
+        for &step in life {
             if step != Step::Turnover {
                 steps.push((step, perform(&mut living, step, None)));
                 continue;
@@ -96,15 +101,19 @@ impl<P: Part> Bench<P> {
                 }
             }
         }
-        assert!(turnover.is_some(), "{name}: the journal does not turn over");
+        assert!(
+            turnover.is_some() || !life.contains(&Step::Turnover),
+            "{name}: the journal does not turn over"
+        );
         drop(living);
-        Self { name, layout, world, steps, turnover, _part: std::marker::PhantomData }
+        Self { name, life, layout, world, steps, turnover, _part: std::marker::PhantomData }
     }
 
     pub fn facts(&self, step: Step) -> &Facts {
         &self.steps.iter().find(|(known, _)| *known == step).expect("every step was done").1
     }
 
+    /// The firmware that a step brings.
     pub fn release_of(&self, step: Step) -> Option<&Release> {
         if step == Step::Turnover { self.turnover.as_ref() } else { self.world.release_of(step) }
     }
@@ -115,7 +124,17 @@ impl<P: Part> Bench<P> {
         old.and_then(|image| self.world.release(image.sequence)).into_iter()
     }
 
+    /// The table that a step brings, and the one before it.
+    pub fn tables(&self, step: Step) -> impl Iterator<Item = &Release> {
+        let old = self.facts(step).table.and_then(|[before, _]| before.active);
+        let old = old.and_then(|table| self.world.table(table.sequence));
+        old.into_iter().chain(self.world.table_of(step))
+    }
+
     fn count(&self, step: Step, unit: Unit) -> u64 {
+        if !self.life.contains(&step) {
+            return 0;
+        }
         let facts = self.facts(step);
         match unit {
             Unit::Operation => facts.operations,
@@ -123,7 +142,9 @@ impl<P: Part> Bench<P> {
             Unit::Word => facts.words.len() as u64,
             Unit::Sector => facts.erases.len() as u64 * LIVES,
             // Once for a geometry, and not in each step.
-            Unit::Life if step == Step::Update => facts.operations / OPERATIONS_A_LIFE,
+            Unit::Life if matches!(step, Step::Update | Step::File | Step::TableUpdate) => {
+                facts.operations / OPERATIONS_A_LIFE
+            }
             Unit::Life => 0,
         }
     }
@@ -137,24 +158,34 @@ impl<P: Part> Bench<P> {
     }
 }
 
-fn perform<P: Part>(living: &mut Living<'_, P, Silent>, step: Step, release: Option<&Release>) -> Facts {
+fn perform<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Silent>,
+    step: Step,
+    release: Option<&Release>,
+) -> Facts {
     let base = living.device.nor.medium().clone();
     let before = living.device.state();
+    let table_state =
+        |device: &DeviceOf<P, L>| L::from(device.layout).table().is_some().then(|| device.table_state());
+    let table = table_state(&living.device);
     living.run(step, release).unwrap_or_else(|failure| panic!("{step:?} without a fault: {failure:?}"));
     let after = living.device.state();
-    let words = words(&base, &living.device.layout);
+    let table = table.zip(table_state(&living.device)).map(|(before, after)| [before, after]);
+    let words = words(&base, &L::from(living.device.layout));
     let medium = living.device.nor.medium();
     let erases = base.erases().iter().zip(medium.erases()).map(|(before, after)| after - before).collect();
     let (operations, reads) = (medium.operations() - base.operations(), medium.reads() - base.reads());
     drop(medium);
-    Facts { base, before, after, operations, reads, words, erases }
+    Facts { base, before, after, table, operations, reads, words, erases }
 }
 
 /// Every word of the records, and some of the slots.
-fn words(medium: &Medium, layout: &Layout) -> Vec<usize> {
+fn words(medium: &Medium, placed: &impl Placed) -> Vec<usize> {
     let mut slots = Vec::new();
     let mut records = Vec::new();
-    let regions: Vec<_> = [Slot::A, Slot::B, Slot::Kept].map(|slot| layout.region(Area::Slot(slot))).into();
+    let of = |layout: &Layout| [Slot::A, Slot::B, Slot::Kept].map(|slot| layout.region(Area::Slot(slot)));
+    let table = placed.table().map(of);
+    let regions: Vec<_> = of(placed.layout()).into_iter().chain(table.into_iter().flatten()).collect();
     for word in medium.word_starts(0, medium.bytes().len()) {
         let is_in_a_slot = regions
             .iter()
@@ -173,14 +204,14 @@ fn words(medium: &Medium, layout: &Layout) -> Vec<usize> {
     programmed.into_iter().chain(some(erased, erased_too)).chain(some(slots, step)).collect()
 }
 
-impl<P: Part> Geometry for Bench<P> {
+impl<P: Part, L: Placed> Geometry for Bench<P, L> {
     fn name(&self) -> &'static str {
         self.name
     }
 
     fn describe(&self) -> String {
         let operations: u64 = self.steps.iter().map(|(_, facts)| facts.operations).sum();
-        let update = self.facts(Step::Turnover);
+        let (_, update) = self.steps.last().expect("a step");
         let starts: Vec<_> = update.base.sector_starts().collect();
         let most = |start: u32, len: u32| {
             let range = start as usize..(start + len) as usize;

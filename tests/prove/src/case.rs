@@ -137,6 +137,11 @@ impl Kind {
         }
     }
 
+    /// Whether it takes content away that was there.
+    pub fn takes_content(self) -> bool {
+        matches!(self, Self::Flip | Self::Decay | Self::DecayWithin | Self::ReadLasts)
+    }
+
     /// Whether it is over once it has happened, and no content is lost.
     pub fn passes(self) -> bool {
         !matches!(

@@ -22,6 +22,7 @@ pub struct Summary {
     pub bricks: u64,
     pub floor_violations: u64,
     pub double_programs: u64,
+    pub tables: u64,
     /// Other broken promises.
     pub others: u64,
     /// Cases in which nothing ran, as it may be: slot A takes no image, or the only copy of one was lost.
@@ -48,7 +49,7 @@ impl Summary {
     }
 
     pub fn broken(&self) -> u64 {
-        self.bricks + self.floor_violations + self.double_programs + self.others
+        self.bricks + self.floor_violations + self.double_programs + self.tables + self.others
     }
 
     fn add(&mut self, case: &Case, verdict: Verdict) {
@@ -61,6 +62,7 @@ impl Summary {
             Promise::Brick => self.bricks += 1,
             Promise::Floor => self.floor_violations += 1,
             Promise::DoubleProgram => self.double_programs += 1,
+            Promise::Table => self.tables += 1,
             Promise::Other => self.others += 1,
         }
         if self.failures.len() < NAMED {
@@ -76,6 +78,7 @@ impl std::fmt::Display for Summary {
             bricks,
             floor_violations,
             double_programs,
+            tables,
             others,
             excused,
             worst_resets,
@@ -85,7 +88,7 @@ impl std::fmt::Display for Summary {
         write!(
             f,
             "cases={cases} bricks={bricks} floor_violations={floor_violations} double_programs={double_programs} \
-             others={others} excused={excused} worst_resets={worst_resets} worst_erases={worst_erases}"
+             tables={tables} others={others} excused={excused} worst_resets={worst_resets} worst_erases={worst_erases}"
         )
     }
 }

@@ -1,11 +1,14 @@
 //! The geometries: words of 1 to 32 bytes, pages of 512 to 16384, uneven sectors, none for marks, two parts of a journal,
-//! 00 when erased, erased words that fault, slot B in a flash of its own, and images that run in either slot.
+//! 00 when erased, erased words that fault, slot B in a flash of its own, and images that run in either slot; and the lives
+//! of a device that is updated by one file, and of one with a table.
 
+use bootloader::authority::Roots;
 use bootloader::layout::Layout;
-use device_harness::part::{self, Faulting, Two};
+use device_harness::part::{self, Faulting, Tabled, Two, table_beside};
 use flash_model::{Chip, Nor};
 
 use crate::bench::{Bench, Geometry};
+use crate::life::Step;
 
 /// Image pages of a slot.
 const PAGES: u32 = 2;
@@ -15,26 +18,40 @@ type Maker = fn(&'static str) -> Box<dyn Geometry>;
 fn even<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
     let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
-    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
+}
+
+/// Releases come as one file.
+fn by_file<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::BY_FILE))
+}
+
+/// A table beside the firmware.
+fn tabled<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
+    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let chip = Chip::even(WORD, PAGE, table_beside(&layout).flash_len() as usize);
+    Box::new(Bench::<Nor<WORD, PAGE>, Tabled<Roots>>::new(name, &[chip], layout, &Step::WITH_A_TABLE))
 }
 
 /// Two parts of a journal.
 fn two_parts<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
     let layout = part::layout_of_two_parts(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
-    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 fn erased_to_zero<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
     let layout = part::layout_erased_to(0, u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip { erased: 0, ..Chip::even(WORD, PAGE, layout.flash_len() as usize) };
-    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 fn faulting<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
     let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip { faults_when_erased: true, ..Chip::even(WORD, PAGE, layout.flash_len() as usize) };
-    Box::new(Bench::<Faulting<WORD, PAGE>>::new(name, &[chip], layout))
+    Box::new(Bench::<Faulting<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 /// Slot B comes last, and lies in external flash.
@@ -47,7 +64,7 @@ fn two<const WORD: usize, const PAGE: usize, const OUTER_WORD: usize, const OUTE
         Chip::even(WORD, PAGE, regions.slot_b.start as usize),
         Chip::even(OUTER_WORD, OUTER_PAGE, regions.slot_b.len as usize),
     ];
-    Box::new(Bench::<Two<WORD, PAGE, OUTER_WORD, OUTER_PAGE>>::new(name, &chips, layout))
+    Box::new(Bench::<Two<WORD, PAGE, OUTER_WORD, OUTER_PAGE>>::new(name, &chips, layout, &Step::OF_FIRMWARE))
 }
 
 /// Images run where they lie, or after a bank switch.
@@ -65,23 +82,23 @@ fn remapped<const WORD: usize, const PAGE: usize>(
 ) -> Box<dyn Geometry> {
     let layout = layout(u32::try_from(PAGE).expect("a page"), PAGES);
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
-    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 /// The sectors of an F4 with two banks, an eighth as long.
 fn uneven(name: &'static str) -> Box<dyn Geometry> {
     let (chip, layout) = part::uneven(4, 2048);
-    Box::new(Bench::<Nor<4, 2048>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<4, 2048>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 /// The sectors of an F407, a sixteenth as long.
 fn few_sectors(name: &'static str) -> Box<dyn Geometry> {
     let (chip, layout) = part::few_sectors(4, 1024);
-    Box::new(Bench::<Nor<4, 1024>>::new(name, &[chip], layout))
+    Box::new(Bench::<Nor<4, 1024>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
 /// Every geometry by its name.
-pub const ALL: [(&str, Maker); 19] = [
+pub const ALL: [(&str, Maker); 22] = [
     ("w4-p512", even::<4, 512>),
     ("w32-p512", even::<32, 512>),
     ("w1-p1024", even::<1, 1024>),
@@ -101,4 +118,7 @@ pub const ALL: [(&str, Maker); 19] = [
     ("w16-p8192-in-place", in_place::<16, 8192>),
     ("w8-p2048-banks", bank_switch::<8, 2048>),
     ("w32-p512-banks", bank_switch::<32, 512>),
+    ("w16-p2048-file", by_file::<16, 2048>),
+    ("w8-p4096-table", tabled::<8, 4096>),
+    ("w32-p512-table", tabled::<32, 512>),
 ];

@@ -4,18 +4,21 @@
 
 mod fault;
 mod promises;
+mod table;
 mod witness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use device_harness::device::{Boot, DeviceOf, Failure, Part};
+use device_harness::device::{Boot, DeviceOf, Failure, Part, Placed};
 use flash_model::{Medium, Random};
 
 use crate::bench::{Bench, Facts};
 use crate::case::{Case, Kind, any_cut};
-use crate::life::{Living, Release, Step};
+use crate::life::{Living, Step};
+use crate::world::Release;
 use fault::{arm, decay_anywhere, struck_at};
 use promises::end;
+use table::Witness;
 use witness::Judge;
 
 /// Resets within which a device boots again.
@@ -32,6 +35,8 @@ pub enum Promise {
     Brick,
     Floor,
     DoubleProgram,
+    /// A table that is not whole is handed over, or one is lost, or its install touches the firmware.
+    Table,
     /// Anything else: a further boot that writes, another end, a panic.
     Other,
 }
@@ -57,7 +62,7 @@ pub struct Verdict {
 }
 
 /// Runs one case; `traces`: with what happened in words.
-pub fn judge<P: Part>(bench: &Bench<P>, case: &Case, traces: bool) -> Verdict {
+pub fn judge<P: Part, L: Placed>(bench: &Bench<P, L>, case: &Case, traces: bool) -> Verdict {
     let result = catch_unwind(AssertUnwindSafe(|| match case.kind {
         Kind::Life => life(bench, case, traces),
         _ => {
@@ -75,12 +80,12 @@ pub fn judge<P: Part>(bench: &Bench<P>, case: &Case, traces: bool) -> Verdict {
 }
 
 /// A whole life, each step with faults that pass.
-fn life<P: Part>(bench: &Bench<P>, case: &Case, traces: bool) -> Verdict {
+fn life<P: Part, L: Placed>(bench: &Bench<P, L>, case: &Case, traces: bool) -> Verdict {
     let mut random = case.random();
     let mut medium = bench.facts(Step::Provision).base.clone();
     let mut whole = Verdict::default();
     // A turnover has a history of its own.
-    for step in Step::ALL.into_iter().filter(|&step| step != Step::Turnover) {
+    for step in bench.life.iter().copied().filter(|&step| step != Step::Turnover) {
         let facts = bench.facts(step);
         let passing: Vec<_> =
             Kind::ALL.into_iter().filter(|kind| kind.passes() && *kind != Kind::Life).collect();
@@ -102,8 +107,8 @@ fn life<P: Part>(bench: &Bench<P>, case: &Case, traces: bool) -> Verdict {
 }
 
 /// One step with its fault and a cut in the recovery; the verdict, and the medium at the end.
-fn one<P: Part>(
-    bench: &Bench<P>,
+fn one<P: Part, L: Placed>(
+    bench: &Bench<P, L>,
     facts: &Facts,
     case: &Case,
     medium: Medium,
@@ -111,7 +116,7 @@ fn one<P: Part>(
 ) -> (Verdict, Medium) {
     let mut random = case.random();
     let release = bench.release_of(case.step);
-    let device = DeviceOf::over(P::over(medium), bench.layout);
+    let device = DeviceOf::<P, L>::over(P::over(medium), bench.layout);
     let rescues = bench.world.rescues().cloned();
     let observer = Judge {
         bench: facts,
@@ -120,6 +125,12 @@ fn one<P: Part>(
         confirmed: Vec::new(),
         told_floor: facts.before.floor,
         is_rescued: false,
+        table: facts.table.map(|states| Witness {
+            states,
+            tables: bench.tables(case.step).cloned().collect(),
+            confirmed: Vec::new(),
+            told_floor: states[0].floor,
+        }),
         must_run: facts.before.active.is_some(),
         idle_resets: 0,
         worst: 0,
@@ -180,8 +191,8 @@ fn one<P: Part>(
 }
 
 /// Resets, and goes on with the step, through one more cut.
-fn recover<P: Part>(
-    living: &mut Living<'_, P, Judge<'_>>,
+fn recover<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Judge<'_>>,
     case: &Case,
     release: Option<&Release>,
     random: &mut Random,
@@ -204,10 +215,8 @@ fn recover<P: Part>(
         if attempt == 0 && living.observer.must_run && case.kind.passes() {
             comes_up(living);
         }
-        // These steps reset the device into its session; a device comes up by itself first.
-        if !matches!(case.step, Step::First | Step::Update | Step::Turnover | Step::Revert)
-            && living.boot().is_err()
-        {
+        // These steps reset the device into its session; a device comes up by itself first. The others begin with it.
+        if matches!(case.step, Step::Provision | Step::List | Step::Abandon) && living.boot().is_err() {
             continue;
         }
         last = living.run(case.step, release);
@@ -219,7 +228,7 @@ fn recover<P: Part>(
 }
 
 /// A device with an image comes up by itself, without a host, also through the cut in the recovery.
-fn comes_up<P: Part>(living: &mut Living<'_, P, Judge<'_>>) {
+fn comes_up<P: Part, L: Placed>(living: &mut Living<'_, P, L, Judge<'_>>) {
     // One more, for the cut.
     for _ in 0..=RESETS {
         if matches!(living.boot(), Ok(Boot::Run(_))) {

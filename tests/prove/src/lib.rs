@@ -10,3 +10,4 @@ pub mod judge;
 pub mod life;
 pub mod loss;
 pub mod qemu;
+pub mod world;

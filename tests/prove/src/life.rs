@@ -3,13 +3,13 @@
 use std::str::FromStr;
 
 use anyhow::{Context as _, Error};
-use bootloader::layout::{Layout, Slot};
-use bootloader::state::{BootState, Status};
-use device_harness::device::{Boot, DeviceOf, Failure, Part, routine};
-use device_harness::factory::{Factory, provisioning_block};
+use bootloader::state::Status;
+use device_harness::device::{Boot, DeviceOf, Failure, Part, Placed, routine};
 use suit_manifest::Reason;
-use update_protocol::profile::{Object, rid};
+use update_protocol::profile::{Component, Object, rid};
 use update_protocol::uds::Nrc;
+
+use crate::world::{Release, Sent, World};
 
 /// A step of a device's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,11 +27,51 @@ pub enum Step {
     Abandon,
     /// An update in which the journal erases a half.
     Turnover,
+    /// A newer release comes as one file.
+    File,
+    /// The first table is installed, tried and confirmed.
+    TableFirst,
+    /// One that only this device can read takes its place.
+    TableUpdate,
+    /// One is tried, is not confirmed, and goes.
+    TableRevert,
+    /// A newer one, encrypted, comes as one file.
+    TableFile,
+    /// Firmware and a table come in one session, and are tried by one reset.
+    Beside,
 }
 
 impl Step {
-    pub const ALL: [Self; 7] =
+    pub const ALL: [Self; 13] = [
+        Self::Provision,
+        Self::First,
+        Self::Update,
+        Self::List,
+        Self::Revert,
+        Self::Abandon,
+        Self::Turnover,
+        Self::File,
+        Self::TableFirst,
+        Self::TableUpdate,
+        Self::TableRevert,
+        Self::TableFile,
+        Self::Beside,
+    ];
+    /// The life of a device without a table.
+    pub const OF_FIRMWARE: [Self; 7] =
         [Self::Provision, Self::First, Self::Update, Self::List, Self::Revert, Self::Abandon, Self::Turnover];
+    /// That of one that is updated by any tool for UDS.
+    pub const BY_FILE: [Self; 3] = [Self::Provision, Self::First, Self::File];
+    /// That of one with a table.
+    pub const WITH_A_TABLE: [Self; 7] = [
+        Self::Provision,
+        Self::First,
+        Self::TableFirst,
+        Self::TableUpdate,
+        Self::TableRevert,
+        Self::TableFile,
+        Self::Beside,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -42,6 +82,12 @@ impl Step {
             Self::Revert => "revert",
             Self::Abandon => "abandon",
             Self::Turnover => "turnover",
+            Self::File => "file",
+            Self::TableFirst => "table-first",
+            Self::TableUpdate => "table-update",
+            Self::TableRevert => "table-revert",
+            Self::TableFile => "table-file",
+            Self::Beside => "beside",
         }
     }
 }
@@ -58,110 +104,13 @@ impl FromStr for Step {
     }
 }
 
-/// A signed image.
-#[derive(Clone)]
-pub struct Release {
-    pub sequence: u64,
-    pub envelope: Vec<u8>,
-    /// For slot A, and for slot B where images run in either.
-    images: [Vec<u8>; 2],
-}
-
-impl Release {
-    /// The image that is linked for this slot of a device.
-    pub fn image(&self, layout: &Layout, slot: Slot) -> &[u8] {
-        &self.images[usize::from(layout.component_slot(slot) != 0)]
-    }
-}
-
-/// Sequence numbers of releases: those of the steps, those that wear the journal, and those that rescue a device.
-const SEQUENCES: [u64; 4] = [1, 2, 3, 4];
-const OF_TURNOVERS: std::ops::Range<u64> = 10..40;
-const OF_RESCUES: std::ops::Range<u64> = 90..94;
-
-/// Whether a release of this number rescues a device.
-pub fn is_rescue(sequence: u64) -> bool {
-    OF_RESCUES.contains(&sequence)
-}
-
-/// All that a manufacturer makes for a device.
-pub struct World {
-    block: Vec<u8>,
-    /// The first one is stored before everything else.
-    lists: [Vec<u8>; 2],
-    releases: Vec<Release>,
-}
-
-impl World {
-    pub fn new<P: Part>(device: &DeviceOf<P>) -> Self {
-        let factory = Factory::new(1);
-        let holders = [7, 8].map(|number| factory.with_new_release_key(number).release_kid());
-        let page = device.layout.page() as usize;
-        let capacity = device.layout.image_capacity() as usize;
-        let mut releases = Vec::new();
-        for sequence in SEQUENCES.into_iter().chain(OF_TURNOVERS).chain(OF_RESCUES) {
-            // A short one takes the place of a longer one and the reverse; no length ends with a page or word.
-            let len = if sequence.is_multiple_of(2) { page + 21 } else { page / 2 + 13 };
-            let fill = sequence.to_le_bytes()[0] ^ 0x55;
-            // The image for the other slot has another length, too.
-            let images = [(Slot::A, len), (Slot::B, len + 3)]
-                .map(|(slot, len)| device.image_for(slot, len.min(capacity), fill));
-            let [first, second] = &images;
-            let envelope = match device.layout.component_slot(Slot::B) {
-                0 => factory.envelope(sequence, first),
-                _ => factory.envelope_for_slots(sequence, [first, second]),
-            };
-            releases.push(Release { sequence, envelope, images });
-        }
-        Self {
-            block: provisioning_block(&[factory.anchor()], None),
-            lists: [factory.revocation_list(1, &holders[..1]), factory.revocation_list(2, &holders)],
-            releases,
-        }
-    }
-
-    pub fn block(&self) -> &[u8] {
-        &self.block
-    }
-
-    /// The newest list that a device in this state has.
-    pub fn list(&self, state: &BootState) -> Option<&[u8]> {
-        let number = usize::try_from(state.domains[0].list_sequence).ok()?;
-        self.lists.get(number.checked_sub(1)?).map(Vec::as_slice)
-    }
-
-    pub fn release(&self, sequence: u64) -> Option<&Release> {
-        self.releases.iter().find(|release| release.sequence == sequence)
-    }
-
-    /// The releases that a device takes one after the other when it is worn or has nothing to run.
-    pub fn rescues(&self) -> impl Iterator<Item = &Release> {
-        self.releases.iter().filter(|release| is_rescue(release.sequence))
-    }
-
-    /// The releases of which a turnover takes as many as it needs.
-    pub fn turnovers(&self) -> impl Iterator<Item = &Release> {
-        self.releases.iter().filter(|release| OF_TURNOVERS.contains(&release.sequence))
-    }
-
-    pub fn release_of(&self, step: Step) -> Option<&Release> {
-        match step {
-            Step::Provision | Step::List | Step::Turnover => None,
-            Step::First => self.release(1),
-            Step::Update => self.release(2),
-            Step::Revert => self.release(3),
-            Step::Abandon => self.release(4),
-        }
-    }
-}
-
 /// Sees each reset.
-pub trait Observer<P> {
-    fn reset(&mut self, device: &mut DeviceOf<P>, boot: Boot);
+pub trait Observer<P, L> {
+    fn reset(&mut self, device: &mut DeviceOf<P, L>, boot: Boot);
     /// The application is about to confirm this release.
-    fn confirms(&mut self, sequence: u64);
+    fn confirms(&mut self, release: &Release);
     /// It has, and was told so.
-    fn confirmed(&mut self, sequence: u64);
+    fn confirmed(&mut self, release: &Release);
     fn says(&mut self, what: &str);
 }
 
@@ -172,13 +121,13 @@ const NOT_DONE: Failure = Failure::Refused(Nrc::CONDITIONS_NOT_CORRECT, None);
 const TRIES: u32 = 5;
 
 /// A device, its world, and an eye on both.
-pub struct Living<'l, P, O> {
-    pub device: DeviceOf<P>,
+pub struct Living<'l, P, L, O> {
+    pub device: DeviceOf<P, L>,
     pub world: &'l World,
     pub observer: O,
 }
 
-impl<P: Part, O: Observer<P>> Living<'_, P, O> {
+impl<P: Part, L: Placed, O: Observer<P, L>> Living<'_, P, L, O> {
     fn is_off(&self) -> bool {
         self.device.nor.medium().is_off()
     }
@@ -209,9 +158,11 @@ impl<P: Part, O: Observer<P>> Living<'_, P, O> {
                 self.send_once(Object::RevocationList, &world.lists[0], Reason::RevocationSequence)
             }
             Step::List => self.send_once(Object::RevocationList, &world.lists[1], Reason::RevocationSequence),
-            Step::First | Step::Update | Step::Turnover => self.update(meant.expect("a release")),
-            Step::Revert => self.revert(meant.expect("a release")),
             Step::Abandon => self.abandon(meant.expect("a release")),
+            Step::Revert | Step::TableRevert => {
+                self.revert(meant.or(world.table_of(step)).expect("a release"))
+            }
+            _ => self.update(&meant.into_iter().chain(world.table_of(step)).collect::<Vec<_>>()),
         }
     }
 
@@ -225,40 +176,69 @@ impl<P: Part, O: Observer<P>> Living<'_, P, O> {
 
     /// Installs; a device that misses its list gets it first.
     pub fn install(&mut self, release: &Release) -> Result<(), Failure> {
-        let layout = self.device.layout;
-        let image = release.image(&layout, self.device.state().spare_slot(&layout));
-        let first = self.device.install(&release.envelope, image);
-        match first {
+        match self.send_release(release) {
             Err(failure) if failure.reason() == Some(Reason::RevocationMalformed) => {
                 self.observer.says("the device misses its list");
                 let domains = self.device.state().domains;
                 let newest = domains.map(|domain| domain.list_sequence)[0];
                 let list = &self.world.lists[if newest == 2 { 1 } else { 0 }];
                 self.send_once(Object::RevocationList, list, Reason::RevocationSequence)?;
-                self.device.install(&release.envelope, image)
+                self.send_release(release)
             }
             result => result,
         }
     }
 
+    fn send_release(&mut self, release: &Release) -> Result<(), Failure> {
+        let Release { component, envelope, sent, .. } = release;
+        match sent {
+            Sent::File(file) => self.device.install_file(*component, file),
+            Sent::Ciphertext(content) => self.device.install_of(*component, envelope, content),
+            Sent::Image => {
+                let layout = self.device.layout;
+                let image = match component {
+                    Component::Firmware => release.image(&layout, self.device.state().spare_slot(&layout)),
+                    Component::Table => release.table(),
+                };
+                self.device.install_of(*component, envelope, image)
+            }
+        }
+    }
+
+    /// Whether this release is what runs after this boot, or the table that was handed over.
+    fn is_there(&self, release: &Release, boot: Boot) -> bool {
+        let is_handed_over = match release.component {
+            Component::Firmware => true,
+            Component::Table => self.device.table().found().is_some(),
+        };
+        let active = self.device.state_of(release.component).active;
+        matches!(boot, Boot::Run(_))
+            && is_handed_over
+            && active.is_some_and(|image| image.sequence == release.sequence)
+    }
+
     /// Installs, tries and confirms. A trial that a reset ended begins again.
-    pub fn update(&mut self, release: &Release) -> Result<(), Failure> {
+    pub fn update(&mut self, releases: &[&Release]) -> Result<(), Failure> {
         for _ in 0..TRIES {
             let boot = self.boot()?;
-            let state = self.device.state();
-            let runs = matches!(boot, Boot::Run(_));
-            let is_new = runs && state.active.is_some_and(|image| image.sequence == release.sequence);
-            match state.status {
-                Status::Trial { .. } if is_new => {
-                    self.observer.confirms(release.sequence);
-                    let confirmed = self.device.application().confirm();
-                    if confirmed.is_ok() {
-                        self.observer.confirmed(release.sequence);
+            let is_there = releases.iter().map(|release| self.is_there(release, boot)).collect::<Vec<_>>();
+            let mut missing = Vec::new();
+            for (release, is_there) in releases.iter().zip(is_there) {
+                match self.device.state_of(release.component).status {
+                    Status::Trial { .. } if is_there => {
+                        self.observer.confirms(release);
+                        self.device.confirm(release.component).map_err(|_| NOT_DONE)?;
+                        self.observer.confirmed(release);
                     }
-                    return confirmed.map(drop).map_err(|_| NOT_DONE);
+                    Status::Idle if is_there => {}
+                    _ => missing.push(*release),
                 }
-                Status::Idle if is_new => return Ok(()),
-                _ => self.install(release)?,
+            }
+            if missing.is_empty() {
+                return Ok(());
+            }
+            for release in missing {
+                self.install(release)?;
             }
         }
         Err(NOT_DONE)
@@ -268,10 +248,9 @@ impl<P: Part, O: Observer<P>> Living<'_, P, O> {
         let mut was_tried = false;
         for _ in 0..TRIES {
             let boot = self.boot()?;
-            let state = self.device.state();
-            let is_new = state.active.is_some_and(|image| image.sequence == release.sequence);
+            let state = self.device.state_of(release.component);
             match state.status {
-                Status::Trial { .. } if is_new && matches!(boot, Boot::Run(_)) => was_tried = true,
+                Status::Trial { .. } if self.is_there(release, boot) => was_tried = true,
                 Status::Idle
                     if was_tried || state.spare.is_some_and(|image| image.sequence == release.sequence) =>
                 {

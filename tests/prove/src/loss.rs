@@ -7,7 +7,7 @@ use crc::{CRC_32_ISO_HDLC, Crc};
 use flash_model::Medium;
 
 use crate::case::Kind;
-use crate::life::Release;
+use crate::world::Release;
 
 /// Bytes of the header of a stored object; its last four are its CRC.
 const HEADER_LEN: usize = UNIT;
@@ -39,11 +39,6 @@ pub struct Scene<'s> {
 }
 
 impl Scene<'_> {
-    /// Whether this kind takes content away.
-    fn takes_content(&self) -> bool {
-        matches!(self.kind, Kind::Flip | Kind::Decay | Kind::DecayWithin | Kind::ReadLasts)
-    }
-
     fn struck_in(&self, start: usize, len: usize) -> bool {
         self.strike.is_some_and(|strike| (start..start + len).contains(&strike.offset))
     }
@@ -57,7 +52,7 @@ impl Scene<'_> {
             self.struck_in(start, len)
         });
         struck.is_some_and(|half| {
-            self.takes_content()
+            self.kind.takes_content()
                 && !halves_with(self.layout, self.medium, bytes, None).contains(&half)
                 && !halves_with(self.layout, &strike.before, bytes, Some(strike.set)).contains(&half.other())
         })
@@ -99,7 +94,7 @@ impl Scene<'_> {
                     |(offset, bytes): &(usize, &[u8])| strike.before.holds(slot + offset, bytes, UNIT);
                 strike.is_within_an_exchange && !(strike.is_reverting && parts.iter().all(was_there))
             });
-            let is_lost = self.takes_content()
+            let is_lost = self.kind.takes_content()
                 && if may_be_in_b { !is_there(kept) && (struck(slot) || struck(kept)) } else { struck(slot) };
             is_refused || is_lost
         })
@@ -118,7 +113,7 @@ impl Scene<'_> {
             self.struck_in(start, len) && self.strike.is_some_and(|strike| is_whole(&strike.before, *slot))
         };
         let slots = [Slot::A, Slot::B];
-        self.takes_content()
+        self.kind.takes_content()
             && slots.iter().all(|&slot| !is_whole(self.medium, slot))
             && slots.iter().any(struck_it)
     }
@@ -170,7 +165,7 @@ mod tests {
     use flash_model::{Chip, Nor};
 
     use super::*;
-    use crate::life::World;
+    use crate::world::World;
 
     const PAGE: usize = 4096;
 
@@ -178,7 +173,7 @@ mod tests {
     fn is_excused(kind: Kind, offset: usize) -> bool {
         let layout = part::layout(u32::try_from(PAGE).unwrap(), 2);
         let mut medium = Medium::of(&[Chip::even(8, PAGE, layout.flash_len() as usize)]);
-        let world = World::new(&DeviceOf::over(Nor::<8, PAGE>::with(medium.clone()), layout));
+        let world = World::new(&DeviceOf::<_>::over(Nor::<8, PAGE>::with(medium.clone()), layout));
         let release = world.release(1).unwrap();
         let (slot, _) = range(&layout, Area::Slot(Slot::A));
         medium.tamper(slot, &release.envelope);

@@ -23,7 +23,7 @@ fn every_operation_survives_a_fault_and_a_cut_in_the_recovery() {
         println!("{}: cargo xtask prove --replay {}", failing.what, failing.case);
     }
     assert!(summary.is_good(), "{summary}: {:?}", summary.failures);
-    assert!(summary.cases > 9_000, "{summary}");
+    assert!(summary.cases > 10_000, "{summary}");
 }
 
 /// Runs every case of one kind in these steps of one geometry, or every so manyth of them.
@@ -65,4 +65,23 @@ fn boot63_a_device_survives_each_outage_of_reads_within_a_revert() {
 #[test]
 fn boot24_a_device_in_the_factory_survives_words_that_do_not_read_any_more() {
     survives_each(Kind::ReadLasts, "w2-p1024", &[Step::Provision], 1);
+}
+
+/// A table that a cut leaves half confirmed, or half gone, is none that an application may go by.
+#[test]
+fn boot91_a_device_with_a_table_survives_each_cut_that_leaves_words_unreadable() {
+    let steps = [Step::TableUpdate, Step::TableRevert, Step::TableFile, Step::Beside];
+    survives_each(Kind::CutUnreadable, "w32-p512-table", &steps, 1);
+}
+
+/// What decays while the table comes is the firmware's, the table's, or what the device has stored.
+#[test]
+fn boot95_a_device_with_a_table_survives_words_that_decay_within_its_update() {
+    survives_each(Kind::DecayWithin, "w32-p512-table", &[Step::TableUpdate, Step::Beside], 1);
+}
+
+/// A file begins anew after every cut.
+#[test]
+fn suit66_a_device_that_takes_one_file_survives_each_error_that_lasts() {
+    survives_each(Kind::ErrorLasts, "w16-p2048-file", &[Step::File], 1);
 }

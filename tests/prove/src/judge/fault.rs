@@ -2,7 +2,7 @@
 
 use bootloader::layout::{Area, Half, Layout, Slot};
 use bootloader::state::{BootState, Status};
-use device_harness::device::{DeviceOf, Part};
+use device_harness::device::{DeviceOf, Part, Placed};
 use flash_model::{Medium, Random};
 
 use super::witness::Judge;
@@ -21,7 +21,7 @@ fn areas(layout: &Layout) -> impl Iterator<Item = Area> {
 }
 
 /// Puts the fault of a case into the flash.
-pub(super) fn arm<P: Part>(device: &DeviceOf<P>, case: &Case, seed: u64) {
+pub(super) fn arm<P: Part, L: Placed>(device: &DeviceOf<P, L>, case: &Case, seed: u64) {
     let mut medium = device.nor.medium_mut();
     match case.kind {
         Kind::ReadLasts => medium.fail_read_at(case.at, true),
@@ -45,8 +45,8 @@ pub(super) fn arm<P: Part>(device: &DeviceOf<P>, case: &Case, seed: u64) {
 }
 
 /// A programmed word decays while there is no power.
-pub(super) fn decay_anywhere<P: Part>(
-    device: &DeviceOf<P>,
+pub(super) fn decay_anywhere<P: Part, L: Placed>(
+    device: &DeviceOf<P, L>,
     case: &Case,
     random: &mut Random,
 ) -> Option<(usize, Medium)> {
@@ -64,14 +64,14 @@ pub(super) fn decay_anywhere<P: Part>(
 }
 
 /// Where a fault struck, and what the device was doing then. `before`: the flash right before it.
-pub(super) fn struck_at<P: Part>(
-    living: &mut Living<'_, P, Judge<'_>>,
+pub(super) fn struck_at<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Judge<'_>>,
     (offset, before): (usize, Medium),
 ) -> Strike {
     let layout = living.device.layout;
     let mut then = before.clone();
     then.power_on();
-    let BootState { status, set, .. } = DeviceOf::<_>::over(P::over(then), layout).state();
+    let BootState { status, set, .. } = DeviceOf::<P, L>::over(P::over(then), layout).state();
     let area = areas(&layout).find(|area| {
         let region = layout.region(*area);
         (region.start as usize..(region.start + region.len) as usize).contains(&offset)

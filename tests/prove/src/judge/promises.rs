@@ -2,8 +2,9 @@
 
 use bootloader::layout::Area;
 use bootloader::state::{BootState, Status};
-use device_harness::device::{Boot, Part};
+use device_harness::device::{Boot, Part, Placed};
 
+use super::table::touched;
 use super::witness::Judge;
 use super::{Promise, RESETS};
 use crate::bench::Facts;
@@ -12,8 +13,8 @@ use crate::life::{Living, Step};
 use crate::loss::{Scene, Strike, halves_with};
 
 /// Holds the end of a case against them.
-pub(super) fn end<P: Part>(
-    living: &mut Living<'_, P, Judge<'_>>,
+pub(super) fn end<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Judge<'_>>,
     facts: &Facts,
     case: &Case,
     (is_done, strike, is_last): (bool, Option<&Strike>, bool),
@@ -36,7 +37,7 @@ pub(super) fn end<P: Part>(
         let scene = Scene { layout: &layout, medium: &medium, kind: case.kind, strike };
         let confirmed = living.observer.confirmed_release(&state);
         (
-            state.provisioned && scene.took_the_only_copy(living.world.block()),
+            state.provisioned && scene.took_the_only_copy(&living.world.block),
             confirmed.is_some_and(|release| scene.took_the_image(release)),
         )
     };
@@ -54,6 +55,16 @@ pub(super) fn end<P: Part>(
     } else if case.kind.passes() {
         living.observer.fail(Promise::Other, "the step does not come to an end".to_owned());
     }
+    if runs {
+        let broken = living.observer.table.as_ref();
+        let broken = broken.and_then(|table| table.end(&living.device, case, (is_done, strike)));
+        living.observer.fail_if(broken);
+    }
+    // Within a life, the step before erased some.
+    if is_last && living.world.release_of(case.step).is_none() && living.world.table_of(case.step).is_some() {
+        let broken = touched(&layout, &facts.base, &living.device.nor.medium());
+        living.observer.fail_if(broken);
+    }
     still(living, case);
     let takes_none = takes_no_install(living);
     if is_last
@@ -67,7 +78,7 @@ pub(super) fn end<P: Part>(
 
 /// Whether the device may refuse installs: a fault lasts in the slot that receives, or in one of two parts of its journal,
 /// which takes no record once the other part is full (docs/flash-layout.md, Journal).
-fn takes_no_install<P: Part>(living: &mut Living<'_, P, Judge<'_>>) -> bool {
+fn takes_no_install<P: Part, L: Placed>(living: &mut Living<'_, P, L, Judge<'_>>) -> bool {
     let layout = living.device.layout;
     let spare = Area::Slot(living.device.state().spare_slot(&layout));
     let parts = (0..layout.journal_parts()).filter(|_| layout.journal_parts() < 3).map(Area::Journal);
@@ -80,8 +91,8 @@ fn takes_no_install<P: Part>(living: &mut Living<'_, P, Judge<'_>>) -> bool {
 
 /// A step that its host was told to be done has the end that it has without a fault: what only rises, after every fault;
 /// the image, after each that did not take it; all of it, after a fault that passes.
-fn compare<P: Part>(
-    living: &mut Living<'_, P, Judge<'_>>,
+fn compare<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Judge<'_>>,
     facts: &Facts,
     case: &Case,
     (state, strike, runs): (&BootState, Option<&Strike>, bool),
@@ -105,7 +116,7 @@ fn compare<P: Part>(
     let layout = living.device.layout;
     let medium = living.device.nor.medium().clone();
     let scene = Scene { layout: &layout, medium: &medium, kind: case.kind, strike };
-    for object in state.provisioned.then_some(world.block()).into_iter().chain(world.list(state)) {
+    for object in state.provisioned.then_some(world.block.as_slice()).into_iter().chain(world.list(state)) {
         let copies = halves_with(&layout, &medium, object, Some(state.set)).len();
         let enough = if passes { 2 } else { 1 };
         if copies < enough && !scene.took_the_only_copy(object) {
@@ -116,10 +127,11 @@ fn compare<P: Part>(
 }
 
 /// A further boot changes nothing.
-fn still<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case) {
+fn still<P: Part, L: Placed>(living: &mut Living<'_, P, L, Judge<'_>>, case: &Case) {
     let before = living.device.state();
     // A part with a lasting fault is mended at each boot as far as it goes.
-    if before.status != Status::Idle || !case.kind.passes() {
+    let is_still = living.observer.table.as_ref().is_none_or(|table| table.is_still(&living.device));
+    if before.status != Status::Idle || !is_still || !case.kind.passes() {
         return;
     }
     let operations = living.device.nor.medium().operations();
@@ -132,7 +144,12 @@ fn still<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case) {
 }
 
 /// A device that cannot run anything takes a new install, and runs it once its flash works again.
-fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, takes_none: bool, ran: bool) {
+fn lives_on<P: Part, L: Placed>(
+    living: &mut Living<'_, P, L, Judge<'_>>,
+    case: &Case,
+    takes_none: bool,
+    ran: bool,
+) {
     let world = living.world;
     living.observer.is_rescued = true;
     for release in world.rescues() {
@@ -147,7 +164,7 @@ fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, takes_n
             break;
         }
         // A part that wears out: each update is done or given up.
-        let _ = living.update(release);
+        let _ = living.update(&[release]);
         living.device.nor.medium_mut().power_cycle();
         if living.observer.violation.is_some() {
             return;
@@ -163,10 +180,10 @@ fn lives_on<P: Part>(living: &mut Living<'_, P, Judge<'_>>, case: &Case, takes_n
     living.device.nor.medium_mut().mend();
     // The one that was taken may run already, on trial: it confirms itself.
     if case.kind != Kind::Wear {
-        let _ = living.update(world.rescues().next().expect("a release"));
+        let _ = living.update(&[world.rescues().next().expect("a release")]);
     }
     let last = world.rescues().last().expect("a release");
-    if living.update(last).is_err() {
+    if living.update(&[last]).is_err() {
         living.observer.fail(Promise::Brick, "a device whose flash works again takes no image".to_owned());
     }
 }

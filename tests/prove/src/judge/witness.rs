@@ -1,11 +1,14 @@
 //! What a case shows on its way: each reset is held against the promises that hold at every instant.
 
 use bootloader::state::BootState;
-use device_harness::device::{Boot, DeviceOf, Part};
+use device_harness::device::{Boot, DeviceOf, Part, Placed};
+use update_protocol::profile::Component;
 
+use super::table::{Broken, Witness};
 use super::{Promise, Violation};
 use crate::bench::Facts;
-use crate::life::{Observer, Release, is_rescue};
+use crate::life::Observer;
+use crate::world::{Release, is_rescue};
 
 /// Sees the resets of a case.
 pub(super) struct Judge<'j> {
@@ -19,6 +22,8 @@ pub(super) struct Judge<'j> {
     pub(super) told_floor: u64,
     /// Releases that rescue a device may run, too.
     pub(super) is_rescued: bool,
+    /// The table, on a device with one.
+    pub(super) table: Option<Witness>,
     /// An image has to run.
     pub(super) must_run: bool,
     /// Resets in a row that led to no image.
@@ -35,6 +40,12 @@ impl Judge<'_> {
         self.violation.get_or_insert(Violation { promise, words });
     }
 
+    pub(super) fn fail_if(&mut self, broken: Broken) {
+        if let Some((promise, words)) = broken {
+            self.fail(promise, words);
+        }
+    }
+
     /// The release that has confirmed itself last, and that has to run.
     pub(super) fn confirmed_release(&self, state: &BootState) -> Option<&Release> {
         let old = self.bench.before.active.map(|image| image.sequence);
@@ -48,13 +59,13 @@ impl Judge<'_> {
         }
     }
 
-    pub(super) fn flush<P: Part>(&mut self, device: &DeviceOf<P>) {
+    pub(super) fn flush<P: Part, L: Placed>(&mut self, device: &DeviceOf<P, L>) {
         if let Some(trace) = &mut self.trace {
             trace.extend(describe(&device.nor.medium_mut().take_trace()));
         }
     }
 
-    fn look<P: Part>(&mut self, device: &DeviceOf<P>) -> BootState {
+    fn look<P: Part, L: Placed>(&mut self, device: &DeviceOf<P, L>) -> BootState {
         let state = device.state();
         let before = self.bench.before;
         let told = self.told_floor;
@@ -73,7 +84,7 @@ impl Judge<'_> {
         state
     }
 
-    fn examine<P: Part>(&mut self, device: &DeviceOf<P>, state: &BootState) {
+    fn examine<P: Part, L: Placed>(&mut self, device: &DeviceOf<P, L>, state: &BootState) {
         let Some(active) = state.active else {
             return self.fail(Promise::Brick, "an image runs that the journal does not know".to_owned());
         };
@@ -94,11 +105,13 @@ impl Judge<'_> {
     }
 }
 
-impl<P: Part> Observer<P> for Judge<'_> {
-    fn reset(&mut self, device: &mut DeviceOf<P>, boot: Boot) {
+impl<P: Part, L: Placed> Observer<P, L> for Judge<'_> {
+    fn reset(&mut self, device: &mut DeviceOf<P, L>, boot: Boot) {
         self.flush(device);
         let state = self.look(device);
         self.say(&format!("reset: {boot:?}, {:?}, floor {}", state.status, state.floor));
+        let runs = matches!(boot, Boot::Run(_));
+        self.fail_if(self.table.as_ref().and_then(|table| table.look(device, runs)));
         match boot {
             Boot::Run(_) => {
                 self.worst = self.worst.max(self.idle_resets + 1);
@@ -110,14 +123,23 @@ impl<P: Part> Observer<P> for Judge<'_> {
         }
     }
 
-    fn confirms(&mut self, sequence: u64) {
-        self.say(&format!("release {sequence} confirms itself"));
-        self.confirmed.push(sequence);
+    fn confirms(&mut self, release: &Release) {
+        let Release { component, sequence, .. } = *release;
+        self.say(&format!("release {sequence} of the {component:?} confirms itself"));
+        match (component, &mut self.table) {
+            (Component::Table, Some(table)) => table.confirmed.push(sequence),
+            _ => self.confirmed.push(sequence),
+        }
     }
 
-    fn confirmed(&mut self, sequence: u64) {
-        self.told_floor = sequence;
-        self.must_run = true;
+    fn confirmed(&mut self, release: &Release) {
+        match (release.component, &mut self.table) {
+            (Component::Table, Some(table)) => table.told_floor = release.sequence,
+            _ => {
+                self.told_floor = release.sequence;
+                self.must_run = true;
+            }
+        }
     }
 
     fn says(&mut self, what: &str) {
