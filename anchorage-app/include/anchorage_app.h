@@ -39,7 +39,8 @@ enum {
     ANCHORAGE_FLASH = 6,
     ANCHORAGE_NOT_HANDED_OVER = 7,
     ANCHORAGE_NO_TABLE = 8,
-    ANCHORAGE_OUTSIDE = 9
+    ANCHORAGE_OUTSIDE = 9,
+    ANCHORAGE_WITH_FIRMWARE = 10
 };
 
 /* What a result means, in words. */
@@ -66,6 +67,8 @@ static inline const char *anchorage_result_text(anchorage_result result)
         return "the loader found no table that verifies";
     case ANCHORAGE_OUTSIDE:
         return "the table ends before";
+    case ANCHORAGE_WITH_FIRMWARE:
+        return "the table came with the firmware that is on trial; confirming that confirms both";
     default:
         return "unknown result";
     }

@@ -42,7 +42,9 @@ anchorage_result anchorage_table_find(struct anchorage_table *table, struct anch
 anchorage_result anchorage_table_read(struct anchorage_table *table, uint32_t offset, void *bytes, uint32_t length);
 
 /* Ends the trial: the application works with this table. It raises the sequence floor of tables.
- * ANCHORAGE_OK, ANCHORAGE_ALREADY_CONFIRMED, ANCHORAGE_POINTER, ANCHORAGE_NOT_OPEN, ANCHORAGE_FLASH,
+ * ANCHORAGE_WITH_FIRMWARE: the table came with the firmware that is on trial, in one release. Nothing is written; to confirm
+ * that firmware confirms both, and without it the next reset brings both back.
+ * ANCHORAGE_OK, ANCHORAGE_WITH_FIRMWARE, ANCHORAGE_ALREADY_CONFIRMED, ANCHORAGE_POINTER, ANCHORAGE_NOT_OPEN, ANCHORAGE_FLASH,
  * ANCHORAGE_NOT_HANDED_OVER. */
 anchorage_result anchorage_table_confirm(struct anchorage_table *table);
 

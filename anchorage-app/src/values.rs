@@ -29,6 +29,8 @@ pub enum CResult {
     NoTable = 8,
     /// The table ends before.
     Outside = 9,
+    /// The table came with the firmware that is on trial: nothing was written, and confirming that confirms both.
+    WithFirmware = 10,
 }
 
 impl From<Result<Confirmation, JournalError>> for CResult {
@@ -36,6 +38,7 @@ impl From<Result<Confirmation, JournalError>> for CResult {
         match confirmed {
             Ok(Confirmation::Confirmed) => Self::Ok,
             Ok(Confirmation::AlreadyConfirmed) => Self::AlreadyConfirmed,
+            Ok(Confirmation::WithFirmware) => Self::WithFirmware,
             Err(JournalError::Flash(_)) => Self::Flash,
             Err(JournalError::Illegal(_)) => Self::NotHandedOver,
         }
@@ -44,7 +47,7 @@ impl From<Result<Confirmation, JournalError>> for CResult {
 
 impl CResult {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::AlreadyConfirmed,
         Self::Pointer,
@@ -55,6 +58,7 @@ impl CResult {
         Self::NotHandedOver,
         Self::NoTable,
         Self::Outside,
+        Self::WithFirmware,
     ];
 }
 

@@ -37,6 +37,8 @@ pub enum Confirmation {
     Confirmed,
     /// There was no trial: nothing was written.
     AlreadyConfirmed,
+    /// The table came with the firmware that is on trial: nothing was written, and confirming the firmware confirms both.
+    WithFirmware,
 }
 
 /// The device, as its application sees it.

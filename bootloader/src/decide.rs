@@ -54,6 +54,8 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         self.known()?;
         self.mend();
         let image = self.settle(wake, wake.request.is_none());
+        #[cfg(feature = "table")]
+        let image = self.settle_with_table(wake, image);
         self.runs_under = image.as_ref().ok().map(VerifiedImage::issuer);
         // An image on trial is another one than those that were silent.
         let is_trial = matches!(self.state().status, Status::Trial { .. });
@@ -66,8 +68,6 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
             Err(refusal) => Some(refusal),
         };
         let stays = Decision { runs: false, refusal: None, listen_ms: 0 };
-        #[cfg(feature = "table")]
-        self.settle_table(wake, refused.is_none());
 
         // Rule 6. With a request in the mailbox the loader stays on the bus.
         if wake.request.is_some() {
@@ -112,13 +112,19 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         }
 
         // Rule 4. An image that used its trial boot without confirming is reverted.
-        if self.state().status.is_trial_over() {
+        let is_over = self.state().status.is_trial_over();
+        #[cfg(feature = "table")]
+        let is_over = is_over && !self.follows_firmware();
+        if is_over {
             self.revert(Reason::TrialNotConfirmed.into())?;
         }
 
         // Rule 5. The active image verifies, without revocation lists, and is not below the floor. An image on trial
-        // that does not verify is reverted at once.
-        match self.verify_active() {
+        // that does not verify is reverted at once, and so is a table without its firmware.
+        let active = self.verify_active();
+        #[cfg(feature = "table")]
+        let active = active.and_then(|image| self.on_trial_with_its_part(image));
+        match active {
             Err(refusal)
                 if matches!(self.state().status, Status::Trial { .. })
                     && !is_kept(wake, refusal, self.state().spare) =>
@@ -132,11 +138,29 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
         }
     }
 
+    /// Rules 2 to 5 for the table; then rule 5 for firmware on trial that came with it.
+    #[cfg(feature = "table")]
+    #[inline(never)]
+    fn settle_with_table(
+        &mut self,
+        wake: &Wake,
+        mut image: Result<VerifiedImage, Refusal>,
+    ) -> Result<VerifiedImage, Refusal> {
+        self.settle_table(wake, image.is_ok());
+        if let Ok(verified) = &image
+            && let Err(refusal) = self.check_table_on_trial(verified)
+        {
+            image = self.revert(refusal).and_then(|()| self.verify_active());
+            self.settle_table(wake, image.is_ok());
+        }
+        image
+    }
+
     /// Rule 9. The loader counts a trial before it begins, so that a hang or a watchdog reset ends it. Then the image may
     /// run (rule 10); the jump checks the evidence once more.
     pub(crate) fn hand_over(&mut self) -> Result<(), Refusal> {
         #[cfg(feature = "table")]
-        self.hand_table_over();
+        self.hand_table_over()?;
         match self.state().status {
             Status::Trial { .. } => Ok(self.journal.record(&mut self.flash, Event::HandedOver)?),
             _ => Ok(()),
@@ -145,7 +169,10 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
 
     /// Rule 3.
     fn try_pending(&mut self, wake: &Wake) -> Result<(), Refusal> {
-        match self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of) {
+        let verified = self.verify(Purpose::Try, Reason::JournalCorrupt);
+        #[cfg(feature = "table")]
+        let verified = verified.and_then(|image| self.with_its_part(image));
+        match verified.and_then(SlotProof::of) {
             Ok(proof) => {
                 let room = self.journal.make_room(&mut self.flash);
                 // A device that has nothing else to run tries it without.
@@ -156,6 +183,9 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
                     .map_err(not_exchanged)
             }
             Err(refusal) if is_kept(wake, refusal, self.state().active) => Err(refusal),
+            // It waits for it.
+            #[cfg(feature = "table")]
+            Err(refusal) if refusal.reason == Reason::PartMissing => Err(refusal),
             Err(refusal) => {
                 let dropped = Event::PendingDropped(refusal.reason.code());
                 Ok(self.journal.record(&mut self.flash, dropped)?)

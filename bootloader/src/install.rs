@@ -319,7 +319,7 @@ fn image_of<'a, F: NorFlash, L: HasLayout>(
 ) -> Result<Found<'a, L::Profile>, Refusal> {
     let capacity = flash.layout().image_capacity();
     let platform = &mut SlotPlatform::new(flash, identity, slot, None);
-    let found = Walk::rehearse(manifest, platform)?;
+    let found = Walk::rehearse(manifest, platform.goal(), platform)?;
     let size = L::Profile::decrypted(&found.1).map_or(found.0.size, |decrypted| decrypted.size);
     let fits = u32::try_from(size).ok().filter(|&size| size <= capacity);
     record.sequence = manifest.sequence_number();

@@ -1,6 +1,8 @@
 //! The loader: flash, journal, identity and the buffers that a board lends, and the steps that a bus session takes
 //! with them. The boot rules are in `decide.rs`; nothing here knows of a bus.
 
+#[cfg(feature = "table")]
+mod both;
 #[cfg(feature = "one-file")]
 mod one_file;
 mod reporting;
@@ -291,7 +293,10 @@ impl<'b, F: NorFlash, L: HasLayout> Loader<'b, F, L> {
     pub(crate) fn check_pending(&mut self) -> Option<Result<(), Refusal>> {
         self.state().spare.as_ref().filter(|_| self.state().status == Status::Pending)?;
         self.free_buffer();
-        Some(self.verify(Purpose::Try, Reason::JournalCorrupt).and_then(SlotProof::of).map(drop))
+        let verified = self.verify(Purpose::Try, Reason::JournalCorrupt);
+        #[cfg(feature = "table")]
+        let verified = verified.and_then(|image| self.before_its_reset(image));
+        Some(verified.and_then(SlotProof::of).map(drop))
     }
 
     /// Judges the first `len` bytes of the buffer as a revocation list and stores it.

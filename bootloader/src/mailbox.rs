@@ -34,6 +34,19 @@ const COUNT_LEN: usize = ALIVE_OFFSET - REQUEST_LEN;
 const TABLE_IN_A: u8 = 1;
 #[cfg(feature = "table")]
 const TABLE_IN_B: u8 = 2;
+/// Beside either.
+#[cfg(feature = "table")]
+const TRIED_WITH_FIRMWARE: u8 = 4;
+
+/// Where the table lies that verified in this boot.
+#[cfg(feature = "table")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TablePlace {
+    /// The slot.
+    pub slot: Slot,
+    /// It came with the firmware that is on trial: the application confirms both with that.
+    pub is_tried_with_firmware: bool,
+}
 
 /// A request of the application to the loader, across a reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -199,30 +212,32 @@ pub(crate) fn handing_over(silent_resets: u8) -> [u8; MAILBOX_LEN] {
 /// The mailbox for a hand-over after `silent_resets` others without a sign of life; `table`: where the table lies that
 /// verified in this boot.
 #[cfg(feature = "table")]
-pub(crate) fn handing_over(silent_resets: u8, table: Option<Slot>) -> [u8; MAILBOX_LEN] {
-    let table = match table {
-        None => 0,
-        Some(Slot::B) => TABLE_IN_B,
-        Some(Slot::A | Slot::Kept) => TABLE_IN_A,
-    };
+pub(crate) fn handing_over(silent_resets: u8, table: Option<TablePlace>) -> [u8; MAILBOX_LEN] {
+    let table = table.map_or(0, |table| {
+        let slot = if table.slot == Slot::B { TABLE_IN_B } else { TABLE_IN_A };
+        slot | if table.is_tried_with_firmware { TRIED_WITH_FIRMWARE } else { 0 }
+    });
     counting(silent_resets.saturating_add(1), 0, table)
 }
 
 /// Where the loader found a table that verifies, in this boot; `None`: there is none, or the mailbox is not whole.
 #[must_use]
 #[cfg(feature = "table")]
-pub fn table_slot(mailbox: &[u8; MAILBOX_LEN]) -> Option<Slot> {
+pub fn table_place(mailbox: &[u8; MAILBOX_LEN]) -> Option<TablePlace> {
     let (_, count) = mailbox.split_at(REQUEST_LEN);
     let [counted, retries, table] =
         count.get(COUNT_MAGIC.len()..).and_then(|count| count.first_chunk().copied())?;
     let whole = counting(counted, retries, table);
     let (_, whole) = whole.split_at(REQUEST_LEN);
-    match table {
-        _ if whole.get(..COUNT_LEN)? != count.get(..COUNT_LEN)? => None,
-        TABLE_IN_A => Some(Slot::A),
-        TABLE_IN_B => Some(Slot::B),
-        _ => None,
+    if whole.get(..COUNT_LEN)? != count.get(..COUNT_LEN)? {
+        return None;
     }
+    let slot = match table & !TRIED_WITH_FIRMWARE {
+        TABLE_IN_A => Slot::A,
+        TABLE_IN_B => Slot::B,
+        _ => return None,
+    };
+    Some(TablePlace { slot, is_tried_with_firmware: table & TRIED_WITH_FIRMWARE != 0 })
 }
 
 #[inline(never)]

@@ -202,6 +202,7 @@ const fn decided(reason: Reason) -> Nrc {
         | Reason::VectorTableInvalid
         | Reason::ImageNotForSlot
         | Reason::HeadInvalid
+        | Reason::PartMissing
         | Reason::InstallAbandoned => Nrc::UPLOAD_DOWNLOAD_NOT_ACCEPTED,
     }
 }

@@ -87,6 +87,8 @@ use suit_manifest::Reason;
 use crate::evidence::Evidence;
 #[cfg(any(feature = "loader", feature = "remap"))]
 use crate::layout::Slot;
+#[cfg(feature = "table")]
+use crate::mailbox::TablePlace;
 use crate::mailbox::{self, MAILBOX_LEN};
 use crate::state::ImageRecord;
 #[cfg(feature = "loader")]
@@ -143,7 +145,7 @@ pub struct Entry {
     banks: [Slot; 2],
     /// Where the table lies that verified.
     #[cfg(feature = "table")]
-    table: Option<Slot>,
+    table: Option<TablePlace>,
 }
 
 impl Entry {
@@ -208,7 +210,7 @@ impl Entry {
 
     /// With the table that its application may use.
     #[cfg(all(feature = "table", feature = "loader"))]
-    pub(crate) const fn with_table(mut self, table: Option<Slot>) -> Self {
+    pub(crate) const fn with_table(mut self, table: Option<TablePlace>) -> Self {
         self.table = table;
         self
     }

@@ -60,6 +60,9 @@ pub(crate) struct VerifiedImage {
     banks: [Slot; 2],
     #[cfg(feature = "table")]
     slot: Slot,
+    /// Its release installs firmware and a table.
+    #[cfg(feature = "table")]
+    is_of_both: bool,
 }
 
 impl VerifiedImage {
@@ -78,6 +81,12 @@ impl VerifiedImage {
     pub(crate) fn table(self) -> Option<Slot> {
         let is_whole = self.vectors.is_none() && self.purpose == Purpose::Run && self.evidence.holds();
         is_whole.then_some(self.slot)
+    }
+
+    /// Digest of its manifest, if that installs firmware and a table.
+    #[cfg(feature = "table")]
+    pub(crate) const fn release_of_both(&self) -> Option<&[u8; 32]> {
+        if self.is_of_both { Some(&self.image.manifest_digest) } else { None }
     }
 
     /// The parts of a token.
@@ -191,6 +200,8 @@ impl Verifier<'_> {
             ],
             #[cfg(feature = "table")]
             slot,
+            #[cfg(feature = "table")]
+            is_of_both: authenticated.manifest().installs_both(),
         })
     }
 
@@ -252,9 +263,10 @@ fn walk<F: NorFlash, L: HasLayout>(
     size: u32,
     platform: &mut SlotPlatform<'_, F, L>,
 ) -> Result<(), Refusal> {
+    let goal = platform.goal();
     let mut walk = match purpose {
-        Purpose::Install => Walk::install(manifest),
-        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(manifest, size.into()),
+        Purpose::Install => Walk::install(manifest, goal),
+        Purpose::Try | Purpose::Return | Purpose::Run => Walk::boot(manifest, goal, size.into()),
     };
     while walk.run(platform)? != Walked::Complete {}
     Ok(())
@@ -376,6 +388,7 @@ mod tests {
                 evidence: Evidence::collect(&pairs[..compared]),
                 banks: [Slot::A; 2],
                 slot: Slot::B,
+                is_of_both: false,
             };
             assert_eq!(image.table(), found);
         }

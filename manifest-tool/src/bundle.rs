@@ -12,8 +12,10 @@ use suit_manifest::author::{AuthorError, TakenApart, inspect, take_apart, take_o
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
 
-/// URIs of the images of `create --integrated`, by their slots.
-pub const INTEGRATED_URIS: [&str; 2] = ["#image", "#image-1"];
+/// URIs of the images of `create --integrated`, by their slots, and of a table that comes with one.
+pub const INTEGRATED_URIS: [&str; 3] = ["#image", "#image-1", "#table"];
+/// The place of such a table among them.
+pub const TABLE_PLACE: usize = 2;
 /// What a URI begins with that leads into the envelope.
 const INTO_THE_ENVELOPE: char = '#';
 
@@ -112,11 +114,9 @@ impl<'p> Bundle<'p> {
     }
 }
 
-/// The images that a release installs, one for each slot that has its own: those of a device's walk.
+/// What a release installs, one for each slot that has its own: those of a device's walk.
 pub fn images_of(release: &[u8]) -> Result<Vec<ImageReference<'_>>, suit_manifest::Error> {
-    let inspection = inspect(release)?;
-    let second = inspection.second_image_reference()?;
-    Ok([inspection.image_reference()?].into_iter().chain(second).collect())
+    Ok(inspect(release)?.images()?.iter().copied().collect())
 }
 
 /// Whether a URI leads into the envelope.

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use suit_manifest::author::Inspection;
 use suit_manifest::host::Manifest;
-use suit_manifest::{ComponentText, ImageReference, ManifestText, Target};
+use suit_manifest::{ComponentText, ImageReference, ManifestText, ReleaseImages, Target};
 use trust::blocks::encryption::{HostEncryption, HostRecipient};
 use trust::cbor::Span;
 use trust::encryption::EncryptionInfo;
@@ -158,6 +158,9 @@ impl CredentialView {
     }
 }
 
+/// The words for a table: what is installed, what is fetched, and where that is.
+const OF_TABLE: [&str; 3] = ["table", "encrypted table", "table URI"];
+
 /// What a manifest says.
 #[derive(Debug, Serialize)]
 pub(crate) struct ManifestView {
@@ -177,6 +180,9 @@ pub(crate) struct ManifestView {
     /// That for component-slot 1, if it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) second_image: Option<ImageView>,
+    /// The table that comes with firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<ImageView>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
@@ -276,7 +282,7 @@ impl ManifestView {
 
     /// Warns where every recipient of an encrypted image has a key pair, or no name.
     pub(crate) fn warn_of_recipients(&self) {
-        let images = std::iter::once(&self.image).chain(&self.second_image);
+        let images = std::iter::once(&self.image).chain(&self.second_image).chain(&self.table);
         let mut decrypted = images.filter_map(|image| image.decrypted.as_ref());
         if decrypted.any(|decrypted| decrypted.recipients.iter().all(String::is_empty)) {
             warning(
@@ -286,14 +292,13 @@ impl ManifestView {
     }
 
     pub(crate) fn of_inspection(inspection: &Inspection<'_>) -> Result<Self, suit_manifest::Error> {
-        let (image, second_image) = (inspection.image_reference()?, inspection.second_image_reference()?);
-        Self::new(inspection.manifest(), inspection.digest(), (&image, second_image.as_ref()))
+        Self::new(inspection.manifest(), inspection.digest(), &inspection.images()?)
     }
 
     pub(crate) fn new(
         manifest: &Manifest<'_>,
         digest: &[u8; 32],
-        (image, second_image): (&ImageReference<'_>, Option<&ImageReference<'_>>),
+        images: &ReleaseImages<'_>,
     ) -> Result<Self, suit_manifest::Error> {
         let text = manifest.text()?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -306,11 +311,12 @@ impl ManifestView {
             description: owned(text.and_then(|text| text.manifest_text(ManifestText::UpdateDescription))),
             vendor_domain: component(ComponentText::VendorDomain),
             model: component(ComponentText::ModelInfo),
-            vendor: uuid(&image.vendor),
-            class: uuid(&image.class),
-            device: image.device.as_ref().map(uuid),
-            image: ImageView::of(image),
-            second_image: second_image.map(ImageView::of),
+            vendor: uuid(&images.first.vendor),
+            class: uuid(&images.first.class),
+            device: images.first.device.as_ref().map(uuid),
+            image: ImageView::of(&images.first),
+            second_image: images.second.as_ref().map(ImageView::of),
+            table: images.table.as_ref().map(ImageView::of),
         })
     }
 
@@ -341,10 +347,13 @@ impl ManifestView {
         rows.extend(self.description.clone().map(|description| ("description", description)));
         rows.extend(self.image.rows(match self.target {
             Target::Firmware => ["image", "encrypted image", "image URI"],
-            Target::Table => ["table", "encrypted table", "table URI"],
+            Target::Table => OF_TABLE,
         }));
         if let Some(second) = &self.second_image {
             rows.extend(second.rows(["second image", "encrypted second image", "second image URI"]));
+        }
+        if let Some(table) = &self.table {
+            rows.extend(table.rows(OF_TABLE));
         }
         rows
     }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{
     Encryption, Inspection, SlotImage, UpdateDescription, create, image_uri, inspect, sever_text,
 };
-use suit_manifest::{ComponentText, MAX_ENVELOPE_HEAD_LEN, ManifestText};
+use suit_manifest::{ComponentText, ImageReference, MAX_ENVELOPE_HEAD_LEN, ManifestText, ReleaseImages};
 use trust::author::{AuthorError, Encrypted, Recipient, encrypt};
 use trust::blocks::encryption::{AgreementKey, HostAlgorithm, seal};
 use trust::cbor::Span;
@@ -39,6 +39,9 @@ pub enum ReleaseFault {
     /// A credential says what a key may sign for them.
     #[error("is what devices of ours run")]
     Ours,
+    /// It has one image a release, or two of which a device takes one.
+    #[error("installs firmware and a table, and an update-server takes one of them a release")]
+    OfBoth,
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
@@ -51,6 +54,7 @@ impl ReleaseFault {
             Self::Encrypted => "release-encrypted",
             Self::OfDevice => "release-of-device",
             Self::Ours => "release-ours",
+            Self::OfBoth => "release-of-both",
             Self::Foreign => "release-foreign",
         }
     }
@@ -63,6 +67,9 @@ impl ReleaseFault {
             Self::OfDevice => "Pass the envelope of which personalize made this one.",
             Self::Ours => {
                 "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
+            }
+            Self::OfBoth => {
+                "Hand its files to updater-host, or publish a release of the firmware and one of the table."
             }
             Self::Foreign => "Make the release with manifest-tool create of this version.",
         }
@@ -86,7 +93,7 @@ pub(crate) fn plain_update(path: &Path, envelope: &[u8]) -> Result<UpdateDescrip
         return Err(fault(ReleaseFault::Signed));
     }
     let update = update_of(&inspection).map_err(refused)?;
-    if inspection.image_reference().map_err(refused)?.decrypted.is_some() {
+    if inspection.images().map_err(refused)?.iter().any(|image| image.decrypted.is_some()) {
         return Err(fault(ReleaseFault::Encrypted));
     }
     // Byte for byte: whatever it has beside the update would not be in the encrypted release.
@@ -97,7 +104,13 @@ pub(crate) fn plain_update(path: &Path, envelope: &[u8]) -> Result<UpdateDescrip
 }
 
 fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_manifest::Error> {
-    let (first, second) = (inspection.image_reference()?, inspection.second_image_reference()?);
+    let ReleaseImages { first, second, table } = inspection.images()?;
+    let slot_image = |image: ImageReference<'_>| SlotImage {
+        digest: image.digest,
+        size: image.size,
+        uri: image.uri.to_owned(),
+        encryption: None,
+    };
     let manifest = inspection.manifest();
     let text = manifest.text()?;
     let component = |which| text.and_then(|text| text.component_text(0, which)).map(str::to_owned);
@@ -113,48 +126,67 @@ fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_mani
         image_size: first.size,
         uri: first.uri.to_owned(),
         encryption: None,
-        second_slot: second.map(|image| SlotImage {
-            digest: image.digest,
-            size: image.size,
-            uri: image.uri.to_owned(),
-            encryption: None,
-        }),
+        second_slot: second.map(slot_image),
+        table: table.map(slot_image),
         vendor_domain: component(ComponentText::VendorDomain),
         model: component(ComponentText::ModelInfo),
         description: description.map(str::to_owned),
     })
 }
 
-/// The images that an unsigned envelope names: that for either slot or the first, and that for the second one if it has one
-/// of its own. `second` are the options of the command that are for the latter.
-pub(crate) fn read_images(
-    (path, envelope): (&Path, &[u8]),
-    (image, second_image): (&Path, Option<&Path>),
-    second: &str,
-) -> Result<Vec<Vec<u8>>, Error> {
-    let refused = |error| Error::refused_manifest(path, error);
-    let inspection = inspect(envelope).map_err(refused)?;
-    let second = match (second_image, inspection.second_image_reference().map_err(refused)?) {
-        (Some(path), Some(named)) => Some((path, named)),
-        (None, None) => None,
-        (None, Some(_)) => {
-            let message = format!("the release has an image for the second slot; pass {second}");
-            return Err(Error::usage(message));
-        }
-        (Some(_), None) => {
-            let message = format!("the release has one image for both slots; omit {second}");
-            return Err(Error::usage(message));
-        }
-    };
-    let first = (image, inspection.image_reference().map_err(refused)?);
-    std::iter::once(first)
-        .chain(second)
-        .map(|(path, named)| {
-            let image = read(path, MAX_IMAGE_LEN)?;
-            match_image(path, &image, &named)?;
-            Ok(image)
-        })
-        .collect()
+/// Files with the content of a release.
+#[derive(Clone, Copy)]
+pub(crate) struct ContentFiles<'f> {
+    /// The image, or the table of a release of one.
+    pub(crate) image: &'f Path,
+    pub(crate) second_image: Option<&'f Path>,
+    /// The table that comes with firmware.
+    pub(crate) table: Option<&'f Path>,
+    /// The options of the command that are for the latter two.
+    pub(crate) options: [&'static str; 2],
+}
+
+impl ContentFiles<'_> {
+    /// What an unsigned envelope names, in the order of [`ReleaseImages::iter`].
+    pub(crate) fn read(&self, (path, envelope): (&Path, &[u8])) -> Result<Vec<Vec<u8>>, Error> {
+        let inspected = inspect(envelope).and_then(|inspection| inspection.images());
+        let ReleaseImages { first, second, table } =
+            inspected.map_err(|error| Error::refused_manifest(path, error))?;
+        let [for_second, for_table] = self.options;
+        let second = paired(
+            self.second_image.zip(second),
+            (self.second_image.is_some(), second.is_some()),
+            format!("the release has an image for the second slot; pass {for_second}"),
+            format!("the release has one image for both slots; omit {for_second}"),
+        )?;
+        let table = paired(
+            self.table.zip(table),
+            (self.table.is_some(), table.is_some()),
+            format!("the release has a table beside its image; pass {for_table}"),
+            format!("the release has no table beside its image; omit {for_table}"),
+        )?;
+        let files = [Some((self.image, first)), second, table].into_iter().flatten();
+        let content = files.map(|(path, named)| {
+            let content = read(path, MAX_IMAGE_LEN)?;
+            match_image(path, &content, &named)?;
+            Ok(content)
+        });
+        content.collect()
+    }
+}
+
+/// What a file is for, if both are there or none is.
+fn paired<T>(
+    pair: Option<T>,
+    (is_given, is_named): (bool, bool),
+    missing: String,
+    too_much: String,
+) -> Result<Option<T>, Error> {
+    match (is_given, is_named) {
+        (false, true) => Err(Error::usage(missing)),
+        (true, false) => Err(Error::usage(too_much)),
+        _ => Ok(pair),
+    }
 }
 
 /// Fails if an update is for one device alone, and one of these is another one.
@@ -243,12 +275,12 @@ impl<'r> From<&'r [Recipient]> for Readers<'r> {
 pub(crate) struct Made {
     /// Unsigned.
     pub(crate) envelope: Vec<u8>,
-    /// Of the image, and of that for the second slot if there is one.
+    /// Of the image, of that for the second slot if there is one, and of the table that comes with it.
     pub(crate) ciphertexts: Vec<Vec<u8>>,
 }
 
-/// Encrypts the images of an update, and reads the result back as each device does. `images`: that for either slot or the
-/// first, and that for the second one if the update has it.
+/// Encrypts what an update installs, and reads the result back as each device does. `images`: that for either slot or the
+/// first, that for the second one if the update has it, and the table that comes with it.
 pub(crate) fn encrypted(
     update: &UpdateDescription,
     images: &[Vec<u8>],
@@ -298,9 +330,9 @@ pub(crate) fn with_encryptions(
         update.uri = uri(&update.uri, &update.image_digest, &encryption);
         update.encryption = Some(encryption);
     }
-    if let Some((second, encryption)) = update.second_slot.as_mut().zip(encryptions.next()) {
-        second.uri = uri(&second.uri, &second.digest, &encryption);
-        second.encryption = Some(encryption);
+    for (other, encryption) in update.second_slot.iter_mut().chain(&mut update.table).zip(encryptions) {
+        other.uri = uri(&other.uri, &other.digest, &encryption);
+        other.encryption = Some(encryption);
     }
     update
 }
@@ -318,8 +350,8 @@ fn fits(
         Encryption { info: info.clone(), digest: [digest; 32], size }
     };
     let mut encryptions = vec![stand_in(update.image_size, 1)];
-    if let Some(second) = &update.second_slot {
-        encryptions.push(stand_in(second.size, 2));
+    for (other, digest) in update.second_slot.iter().chain(&update.table).zip(2..) {
+        encryptions.push(stand_in(other.size, digest));
     }
     let envelope = create(&with_encryptions(update, encryptions)).map_err(not_made)?;
     let head = sever_text(&envelope).map_err(not_made)?;

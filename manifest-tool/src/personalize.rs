@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use device_lists::ciphertext_name;
 use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{Encryption, Inspection, UpdateDescription, authenticate, create, inspect};
+use suit_manifest::author::{Encryption, UpdateDescription, authenticate, create, inspect};
 use suit_manifest::host::Envelope;
-use suit_manifest::{DeviceIdentity, ImageReference, image_reference_for};
+use suit_manifest::{DeviceIdentity, ImageReference, Target as Installed, image_reference_for};
 use trust::aes::Key128;
 use trust::author::{DerivedKey, Recipient, wrap_again};
 use trust::device_keys::Purpose;
@@ -114,7 +114,7 @@ impl Target {
 /// The release that devices get, and how.
 pub(crate) struct Release {
     pub(crate) update: UpdateDescription,
-    /// That for either slot or the first, and that for the second one if it has one of its own.
+    /// That for either slot or the first, that for the second one if it has one of its own, and the table that comes with it.
     pub(crate) images: Vec<Vec<u8>>,
     pub(crate) algorithm: ContentAlgorithm,
 }
@@ -177,7 +177,12 @@ impl Release {
         let unread = Error::Internal("an encrypted release cannot be read back");
         let inspection =
             inspect(&envelope).map_err(|_| Error::Internal("an encrypted release is no release"))?;
-        let sealed = images(&inspection).and_then(|images| Sealed::of(&images, &recipient)).ok_or(unread)?;
+        let images: Vec<_> = inspection
+            .images()
+            .into_iter()
+            .flat_map(|images| images.iter().copied().collect::<Vec<_>>())
+            .collect();
+        let sealed = Sealed::of(&images, &recipient).ok_or(unread)?;
         let envelope = self.finish(&envelope, &sealed, target)?;
         Ok(Personal { envelope, ciphertexts, sealed })
     }
@@ -213,11 +218,14 @@ impl Release {
         let read = || {
             let parsed = Envelope::parse(envelope).ok()?;
             let authenticated = parsed.authenticate_with(&target.authentication.kid, key).ok()?;
-            let second = self.update.second_slot.as_ref().map(|image| image.digest);
-            let digests = std::iter::once(self.update.image_digest).chain(second);
-            let images = (0..).zip(digests).map(|(slot, digest)| {
+            let UpdateDescription { target: installed, second_slot, table, .. } = &self.update;
+            let wanted = |target: Installed| if table.is_some() { target.of_any() } else { target.into() };
+            let first = (wanted(*installed), 0, self.update.image_digest);
+            let second = second_slot.as_ref().map(|image| (wanted(*installed), 1, image.digest));
+            let table = table.as_ref().map(|table| (wanted(Installed::Table), 0, table.digest));
+            let images = std::iter::once(first).chain(second).chain(table).map(|(wanted, slot, digest)| {
                 let manifest = authenticated.manifest();
-                let named = image_reference_for(manifest, manifest.target(), &target.identity, slot).ok()?;
+                let named = image_reference_for(manifest, wanted, &target.identity, slot).ok()?;
                 (named.installed_digest() == digest).then_some(named)
             });
             Sealed::of(&images.collect::<Option<Vec<_>>>()?, &recipient)
@@ -266,11 +274,4 @@ impl Release {
         }
         Ok(())
     }
-}
-
-/// The images of a release of our own.
-fn images<'a>(inspection: &Inspection<'a>) -> Option<Vec<ImageReference<'a>>> {
-    let first = inspection.image_reference().ok()?;
-    let second = inspection.second_image_reference().ok()?;
-    Some(std::iter::once(first).chain(second).collect())
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use suit_manifest::host::{Envelope, Manifest};
-use suit_manifest::{ErrorKind, ImageReference, Reason, Target};
+use suit_manifest::{ErrorKind, ImageReference, Reason, ReleaseImages, Target};
 use trust::device_keys::{DeviceKeys, Purpose};
 use trust::encryption::EncryptionInfo;
 use trust::provisioning::{MAX_PROVISIONING_BLOCK_LEN, ProvisioningBlock};
@@ -35,8 +35,7 @@ pub(crate) struct OwnRelease<'a> {
     pub(crate) kid: Kid,
     pub(crate) manifest: Manifest<'a>,
     pub(crate) digest: [u8; 32],
-    pub(crate) image: ImageReference<'a>,
-    pub(crate) second_image: Option<ImageReference<'a>>,
+    pub(crate) images: ReleaseImages<'a>,
 }
 
 impl ProvisionedDevice {
@@ -86,16 +85,15 @@ impl ProvisionedDevice {
             let parsed = Envelope::parse(envelope).map_err(refused)?;
             let authenticated = parsed.authenticate_with(kid, key).map_err(refused)?;
             let manifest = authenticated.manifest().clone();
-            let (image, second_image) =
-                rehearse(&manifest, envelope, Some(device), sequence_floor).map_err(refused)?;
+            let images = rehearse(&manifest, envelope, Some(device), sequence_floor).map_err(refused)?;
             let digest = *authenticated.digest();
-            Taken::Authenticated(Box::new(OwnRelease { kid: *kid, manifest, digest, image, second_image }))
+            Taken::Authenticated(Box::new(OwnRelease { kid: *kid, manifest, digest, images }))
         };
         // The floor of a block is that of the firmware.
         if taken.manifest().target() == Target::Firmware {
             taken.manifest().check_sequence(self.block.sequence_floor).map_err(refused)?;
         }
-        for image in taken.images() {
+        for image in taken.images().iter() {
             self.decrypted(image, None).map_err(|error| refused(of_trust(error)))?;
         }
         Ok(taken)
@@ -153,12 +151,11 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The image, and that for the second slot if it has one of its own.
-    pub(crate) fn images(&self) -> impl Iterator<Item = &ImageReference<'a>> {
-        let (image, second_image) = match self {
-            Self::Signed(verified) => (&verified.image, &verified.second_image),
-            Self::Authenticated(own) => (&own.image, &own.second_image),
-        };
-        std::iter::once(image).chain(second_image)
+    /// Everything that it installs.
+    pub(crate) fn images(&self) -> &ReleaseImages<'a> {
+        match self {
+            Self::Signed(verified) => &verified.images,
+            Self::Authenticated(own) => &own.images,
+        }
     }
 }

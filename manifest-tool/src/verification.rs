@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::sever_text;
 use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::{
-    DeviceIdentity, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for,
-    second_image_reference,
+    DeviceIdentity, ErrorKind, ImageReference, MAX_ENVELOPE_HEAD_LEN, ReleaseImages, release_images,
+    release_images_for,
 };
 use trust::{TrustStoreBuf, UnixTime};
 
@@ -40,10 +40,8 @@ pub struct Device {
 pub struct Verified<'a> {
     /// Its manifest and its signer's authority.
     pub authenticated: Authenticated<'a>,
-    /// The image that it installs.
-    pub image: ImageReference<'a>,
-    /// The image that it installs in component-slot 1, if that is another one.
-    pub second_image: Option<ImageReference<'a>>,
+    /// Everything that it installs.
+    pub images: ReleaseImages<'a>,
 }
 
 impl Verification<'_> {
@@ -52,37 +50,35 @@ impl Verification<'_> {
     pub fn of<'e>(&self, envelope: &'e [u8]) -> Result<Verified<'e>, suit_manifest::Error> {
         let parsed = Envelope::parse(envelope)?;
         let authenticated = self.trusted.with(Some(self.now), |store| parsed.authenticate(store))?;
-        let (image, second_image) =
-            rehearse(authenticated.manifest(), envelope, self.device, self.sequence_floor)?;
-        Ok(Verified { authenticated, image, second_image })
+        let images = rehearse(authenticated.manifest(), envelope, self.device, self.sequence_floor)?;
+        Ok(Verified { authenticated, images })
     }
 }
 
 /// What follows when a manifest is authentic: sequence number, a dry run, and that the envelope fits into a device without
-/// its text. The images that it installs, the second one if slot 1 has one of its own.
+/// its text. Everything that it installs.
 pub(crate) fn rehearse<'a>(
     manifest: &Manifest<'a>,
     envelope: &[u8],
     device: Option<Device>,
     sequence_floor: u64,
-) -> Result<(ImageReference<'a>, Option<ImageReference<'a>>), suit_manifest::Error> {
+) -> Result<ReleaseImages<'a>, suit_manifest::Error> {
     manifest.check_sequence(sequence_floor)?;
-    let target = manifest.target();
-    let mut image = image_reference(manifest, target)?;
+    let mut images = release_images(manifest)?;
     if let Some(device) = device {
         let identity = DeviceIdentity {
             vendor: device.vendor,
             class: device.class,
-            device: device.device.or(image.device).unwrap_or_default(),
+            device: device.device.or(images.first.device).unwrap_or_default(),
         };
-        image = image_reference_for(manifest, target, &identity, 0)?;
+        images = release_images_for(manifest, &identity)?;
     }
     // A device receives only the head; the text can be severed.
     let fits = |envelope: &[u8]| envelope.len() <= MAX_ENVELOPE_HEAD_LEN;
     if !fits(envelope) && !sever_text(envelope).is_ok_and(|severed| fits(&severed)) {
         return Err(suit_manifest::Error::new(ErrorKind::EnvelopeTooLarge, 0));
     }
-    Ok((image, second_image_reference(manifest, target)?))
+    Ok(images)
 }
 
 /// Whether `image` is the one that a manifest names.

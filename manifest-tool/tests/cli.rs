@@ -6,6 +6,7 @@ mod cli {
     mod agent;
     mod agreement;
     mod backups;
+    mod both;
     mod ceremony;
     mod ceremony_cuts;
     mod ceremony_faults;

@@ -78,6 +78,8 @@ pub struct UpdateDescription {
     /// The image for component-slot 1, of devices that run images where they lie; the fields above are those for slot 0.
     /// Without it the image is for either slot.
     pub second_slot: Option<SlotImage>,
+    /// The table that comes with firmware, and is tried and confirmed with it: one for both slots.
+    pub table: Option<SlotImage>,
     /// Domain of which the vendor id was made.
     pub vendor_domain: Option<String>,
     /// Name of which the class id was made.
@@ -129,6 +131,8 @@ pub enum AuthorError {
     Description(&'static str, Option<usize>),
     /// A table with an image of its own for slot 1.
     TableOfSlots,
+    /// A table beside a table.
+    TwoTables,
     /// The signature could not be made.
     Signature(trust::author::AuthorError),
     /// The envelope, as it was given or as it was made, is refused by the decoder.
@@ -151,6 +155,7 @@ impl std::fmt::Display for AuthorError {
             Self::TableOfSlots => {
                 write!(f, "the table is for both slots: it has no image of its own for slot 1")
             }
+            Self::TwoTables => write!(f, "a table comes with firmware, not with another table"),
             Self::Signature(error) => write!(f, "no signature could be made: {error}"),
             Self::Refused(error) => write!(f, "{error}"),
             Self::Role => write!(f, "the credential is not a release credential"),
@@ -170,9 +175,12 @@ impl std::error::Error for AuthorError {
         match self {
             Self::Signature(error) => Some(error),
             Self::Refused(error) => Some(error),
-            Self::Description(..) | Self::TableOfSlots | Self::Role | Self::TooLarge(_) | Self::Encoding => {
-                None
-            }
+            Self::Description(..)
+            | Self::TableOfSlots
+            | Self::TwoTables
+            | Self::Role
+            | Self::TooLarge(_)
+            | Self::Encoding => None,
         }
     }
 }
@@ -201,8 +209,12 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
     // The processor of a device reads back the update that was asked for.
     let read = read_unsigned(&envelope)?;
     let first = update.first_slot();
-    for (slot, meant) in [(0, &first), (1, update.second_slot.as_ref().unwrap_or(&first))] {
-        let image = image_for_any(&read, update.target, slot)?;
+    let second = update.second_slot.as_ref().unwrap_or(&first);
+    let mut images = vec![(update.target, 0, &first), (update.target, 1, second)];
+    images.extend(update.table.iter().flat_map(|table| [0, 1].map(|slot| (Target::Table, slot, table))));
+    for (target, slot, meant) in images {
+        let wanted = if update.table.is_some() { target.of_any() } else { target.into() };
+        let image = image_for_any(&read, wanted, slot)?;
         if !meant.is(&image)
             || (&image.vendor, &image.class) != (&update.vendor, &update.class)
             || image.device != update.device
@@ -210,7 +222,7 @@ pub fn create(update: &UpdateDescription) -> Result<Vec<u8>, AuthorError> {
             return Err(AuthorError::Encoding);
         }
     }
-    if read.version_text() != Some(&update.version) {
+    if read.version_text() != Some(&update.version) || read.installs_both() != update.table.is_some() {
         return Err(AuthorError::Encoding);
     }
     Ok(envelope)
@@ -339,10 +351,19 @@ fn check_description(update: &UpdateDescription) -> Result<(), AuthorError> {
     if update.target == Target::Table && update.second_slot.is_some() {
         return Err(AuthorError::TableOfSlots);
     }
+    if update.target == Target::Table && update.table.is_some() {
+        return Err(AuthorError::TwoTables);
+    }
     let fits =
         |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=MAX_TEXT_LEN).contains(&text.len()));
-    let second = update.second_slot.as_ref();
+    let (second, table) = (update.second_slot.as_ref(), update.table.as_ref());
     let checks = [
+        ("size of the table", None, table.is_none_or(|table| table.size > 0)),
+        (
+            "URI of the table",
+            Some(MAX_URI_LEN),
+            table.is_none_or(|table| (1..=MAX_URI_LEN).contains(&table.uri.len())),
+        ),
         ("size of the image for slot 1", None, second.is_none_or(|image| image.size > 0)),
         (
             "URI of the image for slot 1",

@@ -6,7 +6,9 @@ use trust::encryption::EncryptionInfo;
 
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, ManifestOf, Target};
+#[cfg(any(test, feature = "host"))]
+use crate::manifest::Target;
+use crate::manifest::{ComponentId, ManifestOf, Wanted};
 use crate::processor::{Platform, PlatformError};
 use crate::profile::{Decrypted, Installs};
 use crate::reason::Reason;
@@ -68,7 +70,7 @@ pub struct DeviceIdentity {
 
 /// The image for any device that the manifest is for, and for component-slot 0, which most devices have only. For hosts
 /// and servers: the text for people has to be readable too. `wanted`: what is to be installed; who takes anything gives the
-/// manifest's own [`ManifestOf::target`].
+/// manifest's own [`ManifestOf::target`], and gets nothing of a release that [installs both](ManifestOf::installs_both).
 ///
 /// # Errors
 ///
@@ -76,9 +78,9 @@ pub struct DeviceIdentity {
 /// [`crate::ErrorKind::TextMalformed`].
 pub fn image_reference<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
-    wanted: Target,
+    wanted: impl Into<Wanted>,
 ) -> Result<ImageReference<'a>, Error> {
-    image_for_any(manifest, wanted, 0)
+    image_for_any(manifest, wanted.into(), 0)
 }
 
 /// The image for component-slot 1, if the manifest has one of its own: devices that run images where they lie take it
@@ -91,8 +93,9 @@ pub fn image_reference<'a, P: Installs>(
 /// which asks [`image_reference_for`] that slot.
 pub fn second_image_reference<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
-    wanted: Target,
+    wanted: impl Into<Wanted>,
 ) -> Result<Option<ImageReference<'a>>, Error> {
+    let wanted = wanted.into();
     let first = image_for_any(manifest, wanted, 0)?;
     match image_for_any(manifest, wanted, 1) {
         // The same image may be encrypted twice.
@@ -100,6 +103,60 @@ pub fn second_image_reference<'a, P: Installs>(
         Ok(second) => Ok(Some(second)),
         Err(_) => Ok(None),
     }
+}
+
+/// Everything that a release installs on devices of its class.
+#[cfg(any(test, feature = "host"))]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReleaseImages<'a> {
+    /// The firmware, for component-slot 0; of a release of a table, that.
+    pub first: ImageReference<'a>,
+    /// The firmware for component-slot 1, if it has an image of its own.
+    pub second: Option<ImageReference<'a>>,
+    /// The table that comes with firmware.
+    pub table: Option<ImageReference<'a>>,
+}
+
+#[cfg(any(test, feature = "host"))]
+impl<'a> ReleaseImages<'a> {
+    /// In this order.
+    pub fn iter(&self) -> impl Iterator<Item = &ImageReference<'a>> {
+        core::iter::once(&self.first).chain(&self.second).chain(&self.table)
+    }
+}
+
+/// Everything that a manifest installs, whatever that is.
+///
+/// # Errors
+/// Those of [`image_reference`] and [`second_image_reference`].
+#[cfg(any(test, feature = "host"))]
+pub fn release_images<'a, P: Installs>(manifest: &ManifestOf<'a, P>) -> Result<ReleaseImages<'a>, Error> {
+    let both = manifest.installs_both();
+    let wanted = if both { Target::Firmware.of_any() } else { manifest.target().into() };
+    Ok(ReleaseImages {
+        first: image_reference(manifest, wanted)?,
+        second: second_image_reference(manifest, wanted)?,
+        table: both.then(|| image_reference(manifest, Target::Table.of_any())).transpose()?,
+    })
+}
+
+/// The same for this device; what is for it alone in slot 1, too.
+///
+/// # Errors
+/// Those of [`image_reference_for`] and [`second_image_reference`].
+#[cfg(any(test, feature = "host"))]
+pub fn release_images_for<'a, P: Installs>(
+    manifest: &ManifestOf<'a, P>,
+    identity: &DeviceIdentity,
+) -> Result<ReleaseImages<'a>, Error> {
+    let ReleaseImages { second, table, .. } = release_images(manifest)?;
+    let wanted = if table.is_some() { Target::Firmware.of_any() } else { manifest.target().into() };
+    let of_table = |_| image_reference_for(manifest, Target::Table.of_any(), identity, 0);
+    Ok(ReleaseImages {
+        first: image_reference_for(manifest, wanted, identity, 0)?,
+        second,
+        table: table.map(of_table).transpose()?,
+    })
 }
 
 /// The image for this device and the component-slot that it writes next. For hosts: the text for people has to be readable too.
@@ -111,12 +168,12 @@ pub fn second_image_reference<'a, P: Installs>(
 /// recipient that a device may be.
 pub fn image_reference_for<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
-    wanted: Target,
+    wanted: impl Into<Wanted>,
     identity: &DeviceIdentity,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
-    let image = dry_run(manifest, wanted, Some(*identity), slot)?;
+    let image = dry_run(manifest, wanted.into(), Some(*identity), slot)?;
     image.check_recipients()?;
     Ok(image)
 }
@@ -125,7 +182,7 @@ pub fn image_reference_for<'a, P: Installs>(
 /// hold then as well, so the second run, as that device, decides.
 pub(crate) fn image_for_any<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
-    wanted: Target,
+    wanted: Wanted,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     manifest.text()?;
@@ -136,14 +193,14 @@ pub(crate) fn image_for_any<'a, P: Installs>(
 
 fn dry_run<'a, P: Installs>(
     manifest: &ManifestOf<'a, P>,
-    target: Target,
+    wanted: Wanted,
     identity: Option<DeviceIdentity>,
     slot: u64,
 ) -> Result<ImageReference<'a>, Error> {
     let refused = Error::new(ErrorKind::ImageReference, manifest.sequence_number_position());
     let mut platform =
-        DryRun { target, identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
-    let (image, decryption) = Walk::rehearse(manifest, &mut platform)?;
+        DryRun { wanted, identity, slot, decrypts: P::DECRYPTS, vendor: None, class: None, device: None };
+    let (image, decryption) = Walk::rehearse(manifest, P::goal(wanted.target), &mut platform)?;
     Ok(ImageReference {
         uri: image.uri.as_str(),
         digest: *image.digest.sha256(),
@@ -156,8 +213,8 @@ fn dry_run<'a, P: Installs>(
 }
 
 struct DryRun {
-    /// What is to be installed.
-    target: Target,
+    /// What is to be installed, and where.
+    wanted: Wanted,
     identity: Option<DeviceIdentity>,
     /// The slot that the device writes next, as it numbers it.
     slot: u64,
@@ -205,6 +262,6 @@ impl Platform for DryRun {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        self.target.has(component_id, self.decrypts)
+        self.wanted.has(component_id, self.decrypts)
     }
 }

@@ -53,11 +53,13 @@ pub use digest::Digest;
 pub use dry_run::{
     DeviceIdentity, ImageReference, image_reference, image_reference_for, second_image_reference,
 };
+#[cfg(any(test, feature = "host"))]
+pub use dry_run::{ReleaseImages, release_images, release_images_for};
 pub use envelope::{Authenticated, AuthenticatedOf, Envelope, EnvelopeOf};
 pub use error::{Condition, Error, ErrorKind};
 pub use integrated::Integrated;
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
-pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section, Target};
+pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section, Target, Wanted};
 pub use processor::{Fetch, Platform, PlatformError, Processor, ProcessorOf, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};

@@ -112,13 +112,20 @@ pub struct ManifestOf<'a, P: Profile> {
 }
 
 impl<P: Installs> ManifestOf<'_, P> {
-    /// What it installs, or would: by its first component.
+    /// What it installs, or would: by its first component. One that [installs both](Self::installs_both) has the firmware
+    /// there.
     #[must_use]
     pub fn target(&self) -> Target {
         match self.components.at(0) {
             Some(ComponentId::TABLE) if P::TAKES_DATA => Target::Table,
             _ => Target::Firmware,
         }
+    }
+
+    /// Whether it installs firmware and a table.
+    #[must_use]
+    pub fn installs_both(&self) -> bool {
+        P::TAKES_DATA && self.components.are_both()
     }
 }
 
@@ -425,6 +432,11 @@ impl<'a> Components<'a> {
         self.ids.get(usize::try_from(index).ok()?).copied().flatten()
     }
 
+    /// Whether they are those of firmware and of a table: the application is the first one.
+    pub(crate) fn are_both(&self) -> bool {
+        self.at(0) == Some(ComponentId::APP) && self.iter().any(|id| id == ComponentId::TABLE)
+    }
+
     /// In the order of their indices.
     pub fn iter(&self) -> impl Iterator<Item = ComponentId<'a>> + use<'a> {
         self.ids.into_iter().flatten()
@@ -459,7 +471,50 @@ pub enum Target {
     Table,
 }
 
+/// What is to be installed, and where.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// What.
+    pub target: Target,
+    /// The device has the other one too: a release that installs both is for it.
+    pub beside_the_other: bool,
+}
+
+impl From<Target> for Wanted {
+    /// From a release of nothing else.
+    fn from(target: Target) -> Self {
+        Self { target, beside_the_other: false }
+    }
+}
+
+impl Wanted {
+    /// Whether a device from which this is wanted has this component.
+    #[must_use]
+    pub fn has(self, id: &ComponentId<'_>, decrypts: bool) -> bool {
+        let Self { target, beside_the_other } = self;
+        target.has(id, decrypts) || beside_the_other && target.other().has(id, decrypts)
+    }
+}
+
 impl Target {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Firmware, Self::Table];
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Firmware => Self::Table,
+            Self::Table => Self::Firmware,
+        }
+    }
+
+    /// From a release of it alone, or of both.
+    #[must_use]
+    pub const fn of_any(self) -> Wanted {
+        Wanted { target: self, beside_the_other: true }
+    }
+
     /// Its name, for people and programs.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -398,6 +398,9 @@ reasons! {
     0x031d ProvisioningAnchors "provisioning-anchors" 11 7
         "The block contains anchors (key 6), and this loader trusts the device's own key alone."
         "Use a loader that has anchors, or omit them.";
+    0x031e PartMissing "part-missing" 11 7
+        "The release installs firmware and a table, and one of them is not there: neither is tried without the other."
+        "Send the other one as well, and reset the device.";
 }
 
 impl Reason {

@@ -2,6 +2,7 @@
 
 mod author;
 mod blocks;
+mod both;
 mod bounds;
 mod decrypting;
 mod diagnostic;

@@ -13,6 +13,8 @@
 //!   the image and an invoke of anything else are [`ErrorKind::ImageReference`].
 //! - A table is data: its walk ends after validate, and a manifest of a table that has an invoke is refused, as is one of
 //!   firmware that has none.
+//! - A manifest of firmware and a table is walked twice, once for each. What is for the other one is passed over, and an
+//!   image-match of it holds: what is there is compared by its own walk (docs/decisions/0108).
 //! - Where a profile decrypts, a copy makes another image of the one that was fetched, in another component, and nothing
 //!   is left where it was: a device decrypts while it receives (docs/decisions/0096).
 
@@ -57,20 +59,21 @@ pub struct Walk<'m, 'a, P: Installs = Loader> {
     section: Section,
     processor: ProcessorOf<'a, P>,
     decryption: P::Decryption<'a>,
+    goal: P::Goal,
 }
 
 impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     /// The walk of an update, from payload-fetch to invoke.
     #[must_use]
-    pub fn install(manifest: &'m ManifestOf<'a, P>) -> Self {
-        Self::over(manifest, Section::PayloadFetch, Contents::Empty)
+    pub fn install(manifest: &'m ManifestOf<'a, P>, goal: P::Goal) -> Self {
+        Self::over(manifest, Section::PayloadFetch, goal, Contents::Empty)
     }
 
-    /// The walk of a boot, over the `size` bytes that component 0 holds.
+    /// The walk of a boot, over the `size` bytes that are installed.
     #[must_use]
-    pub fn boot(manifest: &'m ManifestOf<'a, P>, size: u64) -> Self {
+    pub fn boot(manifest: &'m ManifestOf<'a, P>, goal: P::Goal, size: u64) -> Self {
         let contents = Contents::Image { component: 0, size, digest: None };
-        Self::over(manifest, Section::Validate, contents)
+        Self::over(manifest, Section::Validate, goal, contents)
     }
 
     /// The image that the manifest fetches, found without its bytes, and what it makes of it: the platform answers every
@@ -82,9 +85,10 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
     #[inline(never)]
     pub fn rehearse(
         manifest: &'m ManifestOf<'a, P>,
+        goal: P::Goal,
         platform: &mut dyn Platform,
     ) -> Result<(Image<'a>, P::Decryption<'a>), Error> {
-        let mut walk = Self::over(manifest, Section::PayloadFetch, Contents::Empty);
+        let mut walk = Self::install(manifest, goal);
         let Walked::Fetch(image) = walk.run(platform)? else {
             return Err(Error::new(ErrorKind::ImageReference, manifest.sequence_number_position()));
         };
@@ -94,17 +98,33 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
 
     /// The component for which the last command of a [rehearsal](Walk::rehearse) ran, refused or not: for a report.
     #[inline(never)]
-    pub fn refused_for(manifest: &'m ManifestOf<'a, P>, platform: &mut dyn Platform) -> u32 {
-        let mut walk = Self::over(manifest, Section::PayloadFetch, Contents::Empty);
+    pub fn refused_for(manifest: &'m ManifestOf<'a, P>, goal: P::Goal, platform: &mut dyn Platform) -> u32 {
+        let mut walk = Self::install(manifest, goal);
         // To the fetch, and to the end.
         let _ = walk.run(platform).and_then(|_| walk.run(platform));
         walk.processor.component()
     }
 
     #[inline(never)]
-    fn over(manifest: &'m ManifestOf<'a, P>, section: Section, contents: Contents<'a>) -> Self {
-        let processor = ProcessorOf::over(manifest, section, contents);
-        Self { manifest, section, processor, decryption: P::Decryption::default() }
+    fn over(
+        manifest: &'m ManifestOf<'a, P>,
+        section: Section,
+        goal: P::Goal,
+        contents: Contents<'a>,
+    ) -> Self {
+        let mut processor = ProcessorOf::over(manifest, section, contents);
+        if P::TAKES_DATA {
+            match (P::aim(&mut processor.state, manifest.components(), goal), contents) {
+                (Some(component), Contents::Image { size, digest, .. }) => {
+                    processor.set_contents(Contents::Image { component, size, digest });
+                }
+                (Some(_), Contents::Empty | Contents::Unknown) => {}
+                (None, _) => {
+                    processor.abort(Error::new(ErrorKind::ComponentUnsupported, manifest.shared().base));
+                }
+            }
+        }
+        Self { manifest, section, processor, decryption: P::Decryption::default(), goal }
     }
 
     /// Runs on to the fetch of the image, or to the end.
@@ -120,6 +140,9 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
                 && matches!(self.section, Section::PayloadFetch | Section::Install)
                 && let Step::Copy { component, source } = step
             {
+                if P::is_foreign(&self.processor.state, component) {
+                    continue;
+                }
                 match P::copy(&mut self.processor, component, source) {
                     Ok(Some(decryption)) => self.decryption = decryption,
                     Ok(None) => break,
@@ -129,6 +152,9 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
             }
             let next = match (self.section, step) {
                 (Section::PayloadFetch | Section::Install, Step::Fetch(fetch)) => {
+                    if P::is_foreign(&self.processor.state, fetch.component) {
+                        continue;
+                    }
                     let Some(image) = image_of(&fetch) else { break };
                     let Image { component, size, digest, .. } = image;
                     let asked = Contents::Image { component, size, digest: Some(digest) };
@@ -147,9 +173,11 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
                     Section::Validate
                 }
                 (Section::Validate, Step::Done) if self.processor.contents_matched() => {
-                    if self.manifest.target() == Target::Firmware {
+                    if P::target(self.goal) == Target::Firmware {
                         Section::Invoke
-                    } else if self.processor.holds_image(0) && !self.manifest.has_section(Section::Invoke) {
+                    } else if self.holds_table()
+                        && self.manifest.has_section(Section::Invoke) == self.manifest.installs_both()
+                    {
                         return Ok(Walked::Complete);
                     } else {
                         break;
@@ -168,6 +196,14 @@ impl<'m, 'a, P: Installs> Walk<'m, 'a, P> {
         }
         let refused = Error::new(ErrorKind::ImageReference, self.manifest.sequence_number_position());
         Err(self.processor.abort(refused))
+    }
+
+    /// Whether the table is where it is installed, and not where it came: it is the first component, but for a manifest that
+    /// installs both.
+    fn holds_table(&self) -> bool {
+        let Contents::Image { component, .. } = self.processor.contents() else { return false };
+        let has_place = component == 0 || self.manifest.installs_both();
+        has_place && self.manifest.components().at(component) == Some(Target::Table.component())
     }
 
     /// Whether this component is what runs. A loader has one component; where it has two, it is the first one, which is the

@@ -30,7 +30,7 @@ use crate::flash::Flash;
 use crate::journal::packed::ACTIVE_SIZE;
 use crate::journal::{Journal, JournalError};
 use crate::layout::{Area, Slot, UNIT, offset_of};
-use crate::mailbox::{self, MAILBOX_LEN};
+use crate::mailbox::{self, MAILBOX_LEN, TablePlace};
 use crate::report::table_record;
 
 const UNIT_LEN: u32 = offset_of(UNIT);
@@ -39,7 +39,7 @@ const UNIT_LEN: u32 = offset_of(UNIT);
 pub struct Table<F> {
     device: Device<F>,
     /// Where the loader found it.
-    slot: Option<Slot>,
+    place: Option<TablePlace>,
 }
 
 /// The table that the loader verified right before the application started.
@@ -75,15 +75,16 @@ impl<F: NorFlash> Table<F> {
         let state = device.journal.state();
         let active = if state.receives_in_b() { Slot::A } else { Slot::B };
         // Whatever RAM holds after a start without the loader, it is the slot that the journal has.
-        let slot = mailbox::table_slot(mailbox).filter(|&slot| slot == active && state.has_active());
-        Self { device, slot }
+        let found = mailbox::table_place(mailbox);
+        let place = found.filter(|place| place.slot == active && state.has_active());
+        Self { device, place }
     }
 
     /// The table that the loader verified.
     pub fn found(&self) -> Option<Found> {
         let state = self.device.journal.state();
         let layout = self.device.flash.layout();
-        let start = layout.region(Area::Slot(self.slot?)).start;
+        let start = layout.region(Area::Slot(self.place?.slot)).start;
         Some(Found {
             address: layout.base().saturating_add(start).saturating_add(layout.head_len()),
             len: state.field(ACTIVE_SIZE).first_chunk().map_or(0, |len| u32::from_be_bytes(*len)),
@@ -97,7 +98,9 @@ impl<F: NorFlash> Table<F> {
     /// # Errors
     /// [`TableError`]; what of `bytes` was read before is there.
     pub fn read(&mut self, offset: u32, mut bytes: &mut [u8]) -> Result<(), TableError> {
-        let (Some(found), Some(slot)) = (self.found(), self.slot) else { return Err(TableError::None) };
+        let (Some(found), Some(TablePlace { slot, .. })) = (self.found(), self.place) else {
+            return Err(TableError::None);
+        };
         let end = u32::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len));
         if end.is_none_or(|end| end > found.len) {
             return Err(TableError::Outside);
@@ -126,10 +129,11 @@ impl<F: NorFlash> Table<F> {
     /// # Errors
     /// Those of [`Device::confirm`]; a table that the loader did not hand over is not confirmed.
     pub fn confirm(&mut self) -> Result<Confirmation, JournalError> {
-        if self.slot.is_some() && self.device.journal.state().is_trial() {
-            self.device.confirm()
-        } else {
-            Ok(Confirmation::AlreadyConfirmed)
+        match self.place {
+            // Its sequence floor rises with that of the firmware, or not at all.
+            Some(TablePlace { is_tried_with_firmware: true, .. }) => Ok(Confirmation::WithFirmware),
+            Some(_) if self.device.journal.state().is_trial() => self.device.confirm(),
+            _ => Ok(Confirmation::AlreadyConfirmed),
         }
     }
 
@@ -137,7 +141,7 @@ impl<F: NorFlash> Table<F> {
     #[must_use]
     pub fn state_record(&self, max_request_len: u16) -> [u8; STATE_RECORD_LEN] {
         let (state, layout) = (self.device.journal.state(), self.device.flash.layout());
-        table_record(state, layout, self.slot.is_some(), max_request_len)
+        table_record(state, layout, self.place.is_some(), max_request_len)
     }
 
     /// Gives the driver back.

@@ -93,7 +93,7 @@ impl<F: NorFlash, L: HasLayout> Loader<'_, F, L> {
         let Some((section, offset)) = manifest.place_of(refusal.position) else { return attempt };
         let slot = state.spare_slot(self.flash.layout());
         let platform = &mut SlotPlatform::new(&mut self.flash, verifier.identity, slot, None);
-        let component = Walk::refused_for(manifest, platform);
+        let component = Walk::refused_for(manifest, platform.goal(), platform);
         Attempt { place: Place { section, offset, component }, ..attempt }
     }
 

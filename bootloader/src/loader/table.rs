@@ -9,19 +9,19 @@ use trust::Kid;
 use super::Loader;
 use crate::attempts::Pace;
 use crate::flash::HasLayout;
-use crate::journal::{Journal, Recovery};
-use crate::layout::{Layout, Slot};
-use crate::mailbox::Wake;
+use crate::journal::{Journal, JournalError, Recovery};
+use crate::layout::Layout;
+use crate::mailbox::{TablePlace, Wake};
 use crate::refusal::Refusal;
 use crate::state::{BootState, Event, Status};
 use crate::verify::VerifiedImage;
 
 /// What the loader keeps of the one that it is not turned to, and what it found of the table.
 pub(super) struct Other {
-    journal: Journal,
+    pub(super) journal: Journal,
     pace: Pace,
     /// Where the table lies that verified in this boot, and the anchor under which it did.
-    found: Option<(Slot, Kid)>,
+    found: Option<(TablePlace, Kid)>,
     /// Why none did.
     refusal: Option<Refusal>,
 }
@@ -85,8 +85,8 @@ impl<F: NorFlash, L: HasLayout> Loader<'_, F, L> {
     }
 
     /// Where the table lies that verified in this boot.
-    pub(crate) fn table(&self) -> Option<Slot> {
-        self.other.found.map(|(slot, _)| slot)
+    pub(crate) fn table(&self) -> Option<TablePlace> {
+        self.other.found.map(|(place, _)| place)
     }
 
     /// Why none did.
@@ -113,21 +113,34 @@ impl<F: NorFlash, L: HasLayout> Loader<'_, F, L> {
     }
 
     /// Rule 9 for the table. A trial that the journal does not take is none: the application goes without.
-    pub(crate) fn hand_table_over(&mut self) {
+    ///
+    /// # Errors
+    /// [`JournalError`] of a table that came with the firmware that is on trial: that does not go without.
+    pub(crate) fn hand_table_over(&mut self) -> Result<(), JournalError> {
         if self.other.found.is_none() || self.turn(true).is_err() {
-            return;
+            return Ok(());
         }
-        if matches!(self.state().status, Status::Trial { .. })
-            && let Err(error) = self.journal.record(&mut self.flash, Event::HandedOver)
-        {
-            (self.other.found, self.other.refusal) = (None, Some(error.into()));
+        let is_tried_with_firmware = self.is_tried_with_firmware();
+        let status = self.state().status;
+        // One that follows its firmware may have been handed over before that was.
+        let handed_over = match status {
+            Status::Trial { .. } if !status.is_trial_over() => {
+                self.journal.record(&mut self.flash, Event::HandedOver)
+            }
+            _ => Ok(()),
+        };
+        match (&mut self.other.found, handed_over) {
+            (Some((place, _)), Ok(())) => place.is_tried_with_firmware = is_tried_with_firmware,
+            (found, Err(error)) => (*found, self.other.refusal) = (None, Some(error.into())),
+            (None, Ok(())) => {}
         }
         let _ = self.turn(false);
+        if is_tried_with_firmware { handed_over } else { Ok(()) }
     }
 }
 
-fn found(image: VerifiedImage) -> Result<(Slot, Kid), Refusal> {
+fn found(image: VerifiedImage) -> Result<(TablePlace, Kid), Refusal> {
     let issuer = image.issuer();
     let slot = image.table().ok_or(Refusal::of(Reason::FlashFailed))?;
-    Ok((slot, issuer))
+    Ok((TablePlace { slot, is_tried_with_firmware: false }, issuer))
 }

@@ -1,8 +1,8 @@
 //! The answers to the command processor: the identity of the device, and the content of one of its slots.
 
 use embedded_storage::nor_flash::NorFlash;
-use suit_manifest::profile::Installs as _;
-use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason, Target};
+use suit_manifest::profile::Installs;
+use suit_manifest::{ComponentId, Digest, Platform, PlatformError, Reason, Target, Wanted};
 use trust::hash::Sha256;
 
 use crate::flash::{Flash, HasLayout};
@@ -23,7 +23,8 @@ pub(crate) struct Examined {
     pub(crate) demanded: [u8; 32],
 }
 
-/// The device, with the component `["app"]`, or `["table"]`, lying in one slot, or yet to come there.
+/// The device, with the component `["app"]`, or `["table"]`, lying in one slot, or yet to come there. A walk asks for the
+/// bytes of that one alone.
 pub(crate) struct SlotPlatform<'p, F, L> {
     flash: &'p mut Flash<F, L>,
     identity: &'p Identity,
@@ -42,8 +43,19 @@ impl<'p, F: NorFlash, L: HasLayout> SlotPlatform<'p, F, L> {
         Self { flash, identity, slot, examined }
     }
 
-    fn target(&self) -> Target {
-        if self.flash.layout().is_data() { Target::Table } else { Target::Firmware }
+    /// What a walk over this slot goes for.
+    pub(crate) fn goal(&self) -> <L::Profile as Installs>::Goal {
+        L::Profile::goal(self.wanted().target)
+    }
+
+    #[inline(always)]
+    fn wanted(&self) -> Wanted {
+        let target = if self.flash.layout().is_data() { Target::Table } else { Target::Firmware };
+        #[cfg(feature = "table")]
+        if self.flash.layout_at(true).is_some() {
+            return target.of_any();
+        }
+        target.into()
     }
 
     fn hash(&mut self, size: u32, digest: &mut [u8; 32]) -> Result<(), PlatformError> {
@@ -99,14 +111,11 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
 
     fn image_matches(
         &mut self,
-        component: u32,
+        _component: u32,
         digest: &Digest<'_>,
         size: u64,
     ) -> Result<bool, PlatformError> {
-        // What came encrypted is gone. The walk asks for nothing but what it fetched, and that had its digest when the
-        // last byte had come.
-        let is_gone = L::Profile::DECRYPTS && component != 0;
-        if self.examined.is_none() || is_gone {
+        if self.examined.is_none() {
             return Ok(true);
         }
         let capacity = self.flash.layout().image_capacity();
@@ -121,6 +130,6 @@ impl<F: NorFlash, L: HasLayout> Platform for SlotPlatform<'_, F, L> {
     }
 
     fn supports(&self, component_id: &ComponentId<'_>) -> bool {
-        self.target().has(component_id, L::Profile::DECRYPTS)
+        self.wanted().has(component_id, L::Profile::DECRYPTS)
     }
 }

@@ -3,6 +3,7 @@
 
 mod board;
 mod boot;
+mod both;
 mod decay;
 mod decryption;
 mod hostile;

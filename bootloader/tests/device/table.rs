@@ -6,7 +6,7 @@ use bootloader::authority::{OwnKey, Roots};
 use bootloader::flash::Flash;
 use bootloader::journal::Journal;
 use bootloader::layout::{Area, Slot};
-use bootloader::mailbox::table_slot;
+use bootloader::mailbox::table_place;
 use bootloader::state::{BootState, Status};
 use device_harness::device::{
     Boot, Device, begin, component_routine, download, record, refused_table, refused_untouched, table_record,
@@ -235,11 +235,11 @@ fn boot95_a_mailbox_that_is_not_whole_names_no_table() {
     board.update_table(&envelope, &table);
     let bootloader::Boot::Run(entry) = board.wake(&wake(None)) else { panic!("it runs") };
     let mailbox = entry.mailbox();
-    assert_eq!(table_slot(&mailbox), Some(Slot::A));
+    assert_eq!(table_place(&mailbox).map(|place| place.slot), Some(Slot::A));
     for bit in 16 * 8..28 * 8 {
         let mut flipped = mailbox;
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(table_slot(&flipped), None, "bit {bit}");
+        assert_eq!(table_place(&flipped), None, "bit {bit}");
     }
 }
 

@@ -10,7 +10,7 @@ use suit_manifest::Target;
 use suit_manifest::author::{SlotImage, UpdateDescription, image_uri, inspect};
 use trust::host::{Serial, VersionText};
 
-use crate::bundle::INTEGRATED_URIS;
+use crate::bundle::{INTEGRATED_URIS, TABLE_PLACE};
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
@@ -19,31 +19,34 @@ use crate::image::{self, Format, Image, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use crate::step::StepArguments;
 
-/// Make an unsigned envelope and its image
+/// Make an unsigned envelope and its image, of firmware, of a table or of both
 #[derive(clap::Args, Clone, Debug)]
-#[command(group = ArgGroup::new("content").args(["image", "table"]).required(true))]
+#[command(group = ArgGroup::new("content").args(["image", "table"]).required(true).multiple(true))]
 pub struct Create {
     /// Firmware file: ELF, Intel HEX, S-records or binary
     #[arg(long, value_name = "FILE", requires = "image_out")]
     image: Option<PathBuf>,
-    /// Configuration table: a file whose bytes devices keep as they are
-    #[arg(long, value_name = "FILE", conflicts_with_all =
-          ["base", "range", "second_image", "second_image_out", "image_out", "allow_non_firmware"])]
+    /// Configuration table: a file whose bytes devices keep as they are; with --image, the two are tried together
+    #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
-    /// Format of the firmware file [default: detected from its content]
+    /// Format of the firmware file, or of a table alone [default: detected from its content]
     #[arg(long, value_enum, value_name = "FORMAT")]
     image_format: Option<Format>,
     /// Load address of the first byte, such as 0x21011000 [default: lowest loaded address]
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", value_parser = address, requires = "image")]
     base: Option<u64>,
     /// Include only these addresses, such as 0x08020000..0x08060000 (END is excluded)
-    #[arg(long, value_name = "START..END", value_parser = range)]
+    #[arg(long, value_name = "START..END", value_parser = range, requires = "image")]
     range: Option<Range<u64>>,
-    /// Refuse an image longer than this slot: bytes, or with suffix K or M
+    /// Refuse an image, or a table alone, longer than this slot: bytes, or with suffix K or M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     slot_size: Option<u64>,
+    /// Refuse a table that comes with an image and is longer than this slot
+    #[arg(long, value_name = "SIZE", value_parser = size, requires_all = ["image", "table"])]
+    table_slot_size: Option<u64>,
     /// The same firmware, linked for the second slot of devices that run images in place
-    #[arg(long, value_name = "FILE", requires = "second_image_out", conflicts_with_all = ["base", "range"])]
+    #[arg(long, value_name = "FILE", requires = "second_image_out", requires = "image",
+          conflicts_with_all = ["base", "range"])]
     second_image: Option<PathBuf>,
     /// Vendor of the devices: UUID or domain
     #[arg(long)]
@@ -79,7 +82,7 @@ pub struct Create {
     #[arg(long, value_name = "I2.bin", requires = "second_image")]
     second_image_out: Option<PathBuf>,
     /// Accept an image without a vector table
-    #[arg(long, requires = "image_format")]
+    #[arg(long, requires_all = ["image_format", "image"])]
     allow_non_firmware: bool,
     /// Accept a sequence number that is more than 1048576 above that of --previous-release
     #[arg(long, requires = "previous_release")]
@@ -96,6 +99,8 @@ struct Content {
     image: Image,
     /// Of firmware that is linked for each slot.
     second: Option<Image>,
+    /// The table that comes with firmware.
+    table: Option<Image>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +115,8 @@ pub struct Created {
     second_image_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_image_address: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_file: Option<PathBuf>,
     #[serde(flatten)]
     manifest: ManifestView,
 }
@@ -121,7 +128,7 @@ impl Create {
                 must_differ(output, input.as_deref().as_slice())?;
             }
         }
-        let Content { target, path, image, second } = self.content()?;
+        let Content { target, path, image, second, table } = self.content()?;
         self.check_previous(target)?;
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
@@ -136,15 +143,8 @@ impl Create {
             image_size: image.bytes.len() as u64,
             uri: self.uri(0, &image_digest),
             encryption: None,
-            second_slot: second.as_ref().map(|image| {
-                let digest: [u8; 32] = Sha256::digest(&image.bytes).into();
-                SlotImage {
-                    digest,
-                    size: image.bytes.len() as u64,
-                    uri: self.uri(1, &digest),
-                    encryption: None,
-                }
-            }),
+            second_slot: second.as_ref().map(|image| self.slot_image(1, image)),
+            table: table.as_ref().map(|table| self.slot_image(TABLE_PLACE, table)),
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),
             description: self.description.clone(),
@@ -169,6 +169,7 @@ impl Create {
             image_left_out: image.left_out,
             second_image_file: self.second_image_out.clone(),
             second_image_address: second.and_then(|image| image.address),
+            table_file: self.table.clone().filter(|_| table.is_some()),
             manifest,
         })
     }
@@ -176,18 +177,36 @@ impl Create {
 
 impl Create {
     fn content(&self) -> Result<Content, Error> {
-        if let Some(path) = &self.table {
-            let image = image::table(read(path, MAX_INPUT_LEN)?, self.image_format, self.slot_size)
-                .map_err(|source| Error::Image { path: path.clone(), source })?;
-            return Ok(Content { target: Target::Table, path: path.clone(), image, second: None });
-        }
-        let path = self.image.as_ref().ok_or(Error::Internal("neither an image nor a table was given"))?;
+        let of_table = |path: &PathBuf, format, slot_size| {
+            image::table(read(path, MAX_INPUT_LEN)?, format, slot_size)
+                .map_err(|source| Error::Image { path: path.clone(), source })
+        };
+        let Some(path) = &self.image else {
+            let path =
+                self.table.as_ref().ok_or(Error::Internal("neither an image nor a table was given"))?;
+            let image = of_table(path, self.image_format, self.slot_size)?;
+            return Ok(Content {
+                target: Target::Table,
+                path: path.clone(),
+                image,
+                second: None,
+                table: None,
+            });
+        };
         let image = self.make(path)?;
         let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
         if let Some(second) = &second {
             check_apart(&image, second)?;
         }
-        Ok(Content { target: Target::Firmware, path: path.clone(), image, second })
+        // The format is that of the firmware file: that the table is one of its bytes is said by hand, with a release of its own.
+        let table = self.table.as_ref().map(|path| of_table(path, None, self.table_slot_size)).transpose()?;
+        Ok(Content { target: Target::Firmware, path: path.clone(), image, second, table })
+    }
+
+    /// An image beside the first one, in a place of [`INTEGRATED_URIS`].
+    fn slot_image(&self, place: usize, image: &Image) -> SlotImage {
+        let digest: [u8; 32] = Sha256::digest(&image.bytes).into();
+        SlotImage { digest, size: image.bytes.len() as u64, uri: self.uri(place, &digest), encryption: None }
     }
 
     fn make(&self, path: &Path) -> Result<Image, Error> {
@@ -202,9 +221,9 @@ impl Create {
         image::make(input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
     }
 
-    /// Where the image for a slot is: the URI is signed.
-    fn uri(&self, slot: usize, digest: &[u8; 32]) -> String {
-        let integrated = INTEGRATED_URIS.get(slot).filter(|_| self.integrated);
+    /// Where an image is: the URI is signed.
+    fn uri(&self, place: usize, digest: &[u8; 32]) -> String {
+        let integrated = INTEGRATED_URIS.get(place).filter(|_| self.integrated);
         integrated.map_or_else(|| image_uri(digest), |uri| (*uri).to_owned())
     }
 
@@ -214,13 +233,15 @@ impl Create {
         let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
         let refused = |error| Error::refused_manifest(path, error);
         let previous = inspect(&envelope).map_err(refused)?;
-        let image = previous.image_reference().map_err(refused)?;
+        let image = previous.images().map_err(refused)?.first;
         let vendor = self.vendor.id();
         if (image.vendor, image.class) != (vendor.into_bytes(), self.class.id(vendor).into_bytes()) {
             return Err(Error::usage(format!("{} is for another vendor or class", path.display())));
         }
         let installed = previous.manifest().target();
-        if installed != target {
+        let is_of_both =
+            previous.manifest().installs_both() || (self.image.is_some() && self.table.is_some());
+        if installed != target && !is_of_both {
             let (path, target, installed) = (path.display(), target.name(), installed.name());
             let message = format!(
                 "{path} is a release of {installed}, this one is of {target}: each has sequence numbers of its own"
@@ -254,6 +275,7 @@ impl Report for Created {
         rows.extend(
             self.second_image_address.map(|address| ("second linked at", format!("{address:#010x}"))),
         );
+        rows.extend(self.table_file.as_ref().map(|path| ("table file", path.display().to_string())));
         if self.image_left_out > 0 {
             rows.push(("left out", format!("{} bytes outside of --range", self.image_left_out)));
         }

@@ -16,7 +16,7 @@ use trust::host::Serial;
 use self::content::EncryptedContent;
 use crate::agreement::{PublicKeyFile, open_public_keys};
 use crate::describe::{ManifestView, kid};
-use crate::encryption::{Readers, encrypted, must_be_for, plain_update, read_images};
+use crate::encryption::{ContentFiles, Readers, encrypted, must_be_for, plain_update};
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
 use crate::identifiers::device_serial;
@@ -76,6 +76,9 @@ pub struct Encrypt {
     /// Image of the release for the second slot, if it has one of its own
     #[arg(long, value_name = "I2.bin", requires = "second_ciphertext_out")]
     second_image: Option<PathBuf>,
+    /// Table of the release, if it comes with firmware
+    #[arg(long, value_name = "T.bin", requires = "table_ciphertext_out")]
+    table: Option<PathBuf>,
     /// Devices that may read it, with their update keys: CSV file of serial, kid and key
     #[arg(long, value_name = "FILE",
           conflicts_with_all = ["master", "line", "derivation", "revision", "serials", "devices"])]
@@ -99,7 +102,7 @@ pub struct Encrypt {
     #[arg(long, value_name = "E.suit", required_unless_present = "info_out")]
     out: Option<PathBuf>,
     /// Write the encryption-info alone, for the envelope of compose or of another tool
-    #[arg(long, value_name = "I.info", conflicts_with_all = ["envelope", "out", "second_image", "master", "serials", "devices"])]
+    #[arg(long, value_name = "I.info", conflicts_with_all = ["envelope", "out", "second_image", "table", "master", "serials", "devices"])]
     info_out: Option<PathBuf>,
     /// Encrypted image to write: what hosts and servers get in place of the image
     #[arg(long, value_name = "I.enc")]
@@ -107,6 +110,9 @@ pub struct Encrypt {
     /// Encrypted image for the second slot to write
     #[arg(long, value_name = "I2.enc", requires = "second_image")]
     second_ciphertext_out: Option<PathBuf>,
+    /// Encrypted table to write
+    #[arg(long, value_name = "T.enc", requires = "table")]
+    table_ciphertext_out: Option<PathBuf>,
     #[command(flatten)]
     overwrite: OverwriteArguments,
 }
@@ -143,6 +149,8 @@ pub struct Encrypted {
     ciphertext_file: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_ciphertext_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_ciphertext_file: Option<PathBuf>,
     algorithm: Algorithm,
     #[serde(skip_serializing_if = "Option::is_none")]
     derivation: Option<KeyDerivation>,
@@ -170,11 +178,13 @@ impl Encrypt {
         let algorithm = self.algorithm.on_devices()?;
         let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
         let update = plain_update(path, &envelope)?;
-        let images = read_images(
-            (path, &envelope),
-            (&self.image, self.second_image.as_deref()),
-            "--second-image and --second-ciphertext-out",
-        )?;
+        let files = ContentFiles {
+            image: &self.image,
+            second_image: self.second_image.as_deref(),
+            table: self.table.as_deref(),
+            options: ["--second-image and --second-ciphertext-out", "--table and --table-ciphertext-out"],
+        };
+        let images = files.read((path, &envelope))?;
         let (derivation, devices) = self.open_devices(&update)?;
         let public = open_public_keys(&self.public_keys)?;
         must_be_for(&update, devices.iter().map(|device| &device.serial))?;
@@ -187,7 +197,9 @@ impl Encrypt {
             .and_then(|inspection| ManifestView::of_inspection(&inspection))
             .map_err(|_| Error::Internal("the encrypted release cannot be read back"))?;
         manifest.warn_of_recipients();
-        let ciphertext_files = std::iter::once(&self.ciphertext_out).chain(&self.second_ciphertext_out);
+        let ciphertext_files = std::iter::once(&self.ciphertext_out)
+            .chain(&self.second_ciphertext_out)
+            .chain(&self.table_ciphertext_out);
         let mut files: Vec<(&Path, &[u8])> = ciphertext_files
             .zip(&made.ciphertexts)
             .map(|(path, ciphertext)| (path.as_path(), ciphertext.as_slice()))
@@ -198,6 +210,7 @@ impl Encrypt {
             envelope: out.to_owned(),
             ciphertext_file: self.ciphertext_out.clone(),
             second_ciphertext_file: self.second_ciphertext_out.clone(),
+            table_ciphertext_file: self.table_ciphertext_out.clone(),
             algorithm: self.algorithm,
             derivation,
             recipients: devices.iter().map(RecipientView::of).collect(),
@@ -209,7 +222,7 @@ impl Encrypt {
     /// No output is an input.
     fn check_files(&self) -> Result<(), Error> {
         let master = self.master.file()?;
-        let inputs = self.envelope.iter().chain([&self.image]).chain(&self.second_image);
+        let inputs = self.envelope.iter().chain([&self.image]).chain(&self.second_image).chain(&self.table);
         let inputs: Vec<&Path> = inputs
             .chain(&self.recipients)
             .chain(&self.public_keys)
@@ -218,7 +231,8 @@ impl Encrypt {
             .map(PathBuf::as_path)
             .collect();
         let outputs = self.out.iter().chain(&self.info_out).chain([&self.ciphertext_out]);
-        outputs.chain(&self.second_ciphertext_out).try_for_each(|output| must_differ(output, &inputs))
+        let outputs = outputs.chain(&self.second_ciphertext_out).chain(&self.table_ciphertext_out);
+        outputs.into_iter().try_for_each(|output| must_differ(output, &inputs))
     }
 
     /// The devices with their keys, and how the keys were derived.
@@ -286,6 +300,8 @@ impl Report for Encrypted {
         ];
         let second = self.second_ciphertext_file.as_ref();
         rows.extend(second.map(|path| ("second encrypted image file", path.display().to_string())));
+        let of_table = self.table_ciphertext_file.as_ref();
+        rows.extend(of_table.map(|path| ("encrypted table file", path.display().to_string())));
         rows.push(("algorithm", self.algorithm.name().to_owned()));
         rows.extend(self.recipients.iter().map(RecipientView::row));
         rows.extend(self.public_keys.iter().map(PublicKeyView::row));

@@ -15,7 +15,7 @@ use trust::DEFAULT_SEQUENCE_CEILING;
 use trust::host::{Existing, Serial, lock_folder};
 
 use super::encrypt::Algorithm;
-use crate::encryption::{must_be_for, plain_update, read_images};
+use crate::encryption::{ContentFiles, must_be_for, plain_update};
 use crate::error::{Error, FileAction};
 use crate::files::{MAX_ENVELOPE_FILE_LEN, make_folder, read, write};
 use crate::identifiers::device_serial;
@@ -37,6 +37,9 @@ pub struct Personalize {
     /// Image of the release for the second slot, if it has one of its own
     #[arg(long, value_name = "I2.bin")]
     second_image: Option<PathBuf>,
+    /// Table of the release, if it comes with firmware
+    #[arg(long, value_name = "T.bin")]
+    table: Option<PathBuf>,
     #[command(flatten)]
     master: MasterArguments,
     /// Serial of a device (repeatable)
@@ -88,8 +91,13 @@ impl Personalize {
         if update.sequence > DEFAULT_SEQUENCE_CEILING {
             return Err(Error::refused(&self.envelope, Reason::SequenceAboveCeiling, 0));
         }
-        let images = (self.image.as_path(), self.second_image.as_deref());
-        let images = read_images((&self.envelope, &envelope), images, "--second-image")?;
+        let files = ContentFiles {
+            image: &self.image,
+            second_image: self.second_image.as_deref(),
+            table: self.table.as_deref(),
+            options: ["--second-image", "--table"],
+        };
+        let images = files.read((&self.envelope, &envelope))?;
         let release = Release { update, images, algorithm };
         let keys = self.master.open()?.ok_or(Error::Internal("no master key was asked for"))?;
         let devices = wanted(&self.serials, self.devices.as_deref())?;

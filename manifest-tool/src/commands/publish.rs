@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use suit_manifest::ReleaseImages;
 use suit_manifest::author::{TakenApart, inspect};
 use trust::host::read_unverified_revocation;
 use trust::{MAX_SUCCESSION_CHAIN_LEN, read_succession_file, read_unverified_succession};
 
 use crate::bundle::Bundle;
 use crate::describe::{ManifestView, kid};
+use crate::encryption::ReleaseFault;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_PAYLOAD_LEN;
@@ -151,11 +153,13 @@ impl Release {
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         manifest.warn_of_recipients();
-        let second = inspection.second_image_reference().map_err(refused)?;
+        let ReleaseImages { first, second, table } = inspection.images().map_err(refused)?;
+        if table.is_some() {
+            return Err(Error::Release { path: path.to_owned(), fault: ReleaseFault::OfBoth });
+        }
         if second.is_none() && second_image.is_some() {
             return Err(Error::usage("the release has one image for both slots; omit --second-image"));
         }
-        let first = inspection.image_reference().map_err(refused)?;
         let mut images = Vec::new();
         let places = [
             ("--image", "the image is not in the envelope; pass --image", image),

@@ -197,6 +197,7 @@ pub(in crate::commands) fn explain(envelope: &Path, credential: &Path, error: Au
         AuthorError::Signature(error) => Error::author("the signature", Some(credential), error),
         other @ (AuthorError::Description(..)
         | AuthorError::TableOfSlots
+        | AuthorError::TwoTables
         | AuthorError::Role
         | AuthorError::TooLarge(_)
         | AuthorError::Encoding) => Error::Author { what: "the signed envelope", source: Box::new(other) },

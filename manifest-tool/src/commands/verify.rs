@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use serde::Serialize;
-use suit_manifest::ImageReference;
 use suit_manifest::author::TakenApart;
+use suit_manifest::{ImageReference, ReleaseImages};
 use trust::UnixTime;
 use trust::host::{Serial, clock_warning};
 
@@ -44,6 +44,9 @@ pub struct Verify {
     /// Image to compare with the manifest; of a release with two, either. One that is in the envelope is compared anyway
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
+    /// Table to compare, of a release of firmware and a table
+    #[arg(long, value_name = "T.bin", conflicts_with = "bare")]
+    table: Option<PathBuf>,
     /// Vendor of the target devices: UUID or domain
     #[arg(long, requires = "class")]
     vendor: Option<Vendor>,
@@ -67,6 +70,8 @@ struct Checked {
     any: bool,
     /// Component slot of that of --image, of a release with an image for each.
     slot: Option<u8>,
+    /// Whether the table was, of a release of firmware and a table.
+    table: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +81,9 @@ pub struct VerifyReport {
     /// Component slot whose image `--image` is, of a release with an image for each.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_slot: Option<u8>,
+    /// Of a release of firmware and a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_verified: Option<bool>,
     /// Whether the device decrypted it to what the manifest installs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_decrypted: bool,
@@ -138,8 +146,7 @@ impl Verify {
         };
         let refused = |error| Error::refused_manifest(&self.envelope, error);
         let verified = verification.of(&apart.envelope).map_err(refused)?;
-        let images = (&verified.image, verified.second_image.as_ref());
-        let checked = self.check_images(&bundle, &apart, images, match_image)?;
+        let checked = self.check_images(&bundle, &apart, &verified.images, match_image)?;
         self.report_of_signed(&verified, verification.now, checked, output)
     }
 
@@ -152,13 +159,11 @@ impl Verify {
         let apart = bundle.taken_apart();
         let now = now(self.now)?;
         let taken = device.judge((&self.envelope, &apart.envelope), now, self.sequence_floor)?;
-        let mut images = taken.images();
-        let first = images.next().ok_or(Error::Internal("a release without an image"))?;
-        let images = (first, images.next());
+        let images = taken.images();
         let check =
             |path: &Path, image: &[u8], named: &ImageReference<'_>| device.check_image(path, image, named);
         let checked = self.check_images(&bundle, &apart, images, check)?;
-        let image_decrypted = checked.any && first.decrypted.is_some();
+        let image_decrypted = checked.any && images.first.decrypted.is_some();
         match &taken {
             Taken::Signed(verified) => {
                 let report = self.report_of_signed(verified, now, checked, output)?;
@@ -168,6 +173,7 @@ impl Verify {
                 verified: true,
                 image_verified: checked.any,
                 image_slot: checked.slot,
+                table_verified: checked.table,
                 image_decrypted,
                 manifest: ManifestView::new(&own.manifest, &own.digest, images)
                     .map_err(|error| Error::refused_manifest(&self.envelope, error))?,
@@ -182,21 +188,39 @@ impl Verify {
         &self,
         bundle: &Bundle<'_>,
         apart: &TakenApart<'_>,
-        (first, second): (&ImageReference<'_>, Option<&ImageReference<'_>>),
+        images: &ReleaseImages<'_>,
         check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
-        let mut checked = Checked { any: false, slot: None };
-        for named in std::iter::once(first).chain(second) {
-            for (uri, payload) in apart.payloads.iter().filter(|(uri, _)| *uri == named.uri) {
-                check(&bundle.name_of(uri), payload, named)?;
-                checked.any = true;
-            }
+        let ReleaseImages { first, second, table } = images;
+        let inside = |named: &ImageReference<'_>| -> Result<bool, Error> {
+            let mut payloads = apart.payloads.iter().filter(|(uri, _)| *uri == named.uri).peekable();
+            let is_there = payloads.peek().is_some();
+            payloads.try_for_each(|(uri, payload)| check(&bundle.name_of(uri), payload, named))?;
+            Ok(is_there)
+        };
+        let mut checked = Checked { any: inside(first)?, slot: None, table: None };
+        if let Some(second) = second {
+            checked.any |= inside(second)?;
         }
-        let Some(path) = &self.image else { return Ok(checked) };
-        let image = read(path, MAX_PAYLOAD_LEN)?;
-        let is_second = second.is_some_and(|second| match_image(path, &image, second).is_ok());
-        check(path, &image, second.filter(|_| is_second).unwrap_or(first))?;
-        Ok(Checked { any: true, slot: second.map(|_| u8::from(is_second)) })
+        if let Some(path) = &self.image {
+            let image = read(path, MAX_PAYLOAD_LEN)?;
+            let is_second = second.is_some_and(|second| match_image(path, &image, &second).is_ok());
+            check(path, &image, second.as_ref().filter(|_| is_second).unwrap_or(first))?;
+            (checked.any, checked.slot) = (true, second.map(|_| u8::from(is_second)));
+        }
+        match (table, &self.table) {
+            (Some(named), Some(path)) => {
+                inside(named)?;
+                check(path, &read(path, MAX_PAYLOAD_LEN)?, named)?;
+                checked.table = Some(true);
+            }
+            (Some(named), None) => checked.table = Some(inside(named)?),
+            (None, Some(_)) => {
+                return Err(Error::usage("the release has no table beside its image; omit --table"));
+            }
+            (None, None) => {}
+        }
+        Ok(checked)
     }
 
     fn report_of_signed(
@@ -211,14 +235,14 @@ impl Verify {
         if let Some(warning) = clock_warning(credential, now) {
             output.warn(warning);
         }
-        let images = (&verified.image, verified.second_image.as_ref());
-        let manifest = ManifestView::new(authenticated.manifest(), authenticated.digest(), images)
+        let manifest = ManifestView::new(authenticated.manifest(), authenticated.digest(), &verified.images)
             .map_err(|error| Error::refused_manifest(&self.envelope, error))?;
         manifest.warn_of_recipients();
         Ok(VerifyReport {
             verified: true,
             image_verified: checked.any,
             image_slot: checked.slot,
+            table_verified: checked.table,
             image_decrypted: false,
             manifest,
             credential: Some(CredentialView::new(credential)),
@@ -236,6 +260,14 @@ impl Report for VerifyReport {
             (true, Some(_)) => "yes (second slot)",
         };
         let mut rows = vec![("verified", "yes".to_owned()), ("image matches", image.to_owned())];
+        rows.extend(self.table_verified.map(|is_verified| {
+            let words = if is_verified {
+                "yes"
+            } else {
+                "not checked: no --table was given, and it is not in the envelope"
+            };
+            ("table matches", words.to_owned())
+        }));
         if self.image_decrypted {
             rows.push(("image decrypts", "yes".to_owned()));
         }

@@ -143,7 +143,7 @@ fn release(path: &Path) -> Result<Release, Error> {
         .ok_or_else(|| refused(suit_manifest::Error::new(suit_manifest::ErrorKind::SignatureMissing, 0)))?;
     let claims =
         read_unverified_credential(credential).map_err(|error| Error::refused_record(path, error))?;
-    let image = inspection.image_reference().map_err(refused)?;
+    let image = inspection.images().map_err(refused)?.first;
     Ok(Release {
         name: path.display().to_string(),
         release_kid: kid(claims.key().kid()),

@@ -134,6 +134,7 @@ fn a_name_that_does_not_make_its_id_is_shown_as_such() {
     let workshop = Workshop::new();
     let update = UpdateDescription {
         target: suit_manifest::Target::Firmware,
+        table: None,
         vendor: [1; 16],
         class: [2; 16],
         device: None,

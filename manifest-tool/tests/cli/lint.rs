@@ -10,6 +10,7 @@ use super::workshop::{Workshop, split};
 
 pub(super) fn update() -> UpdateDescription {
     UpdateDescription {
+        table: None,
         target: suit_manifest::Target::Firmware,
         vendor: [1; 16],
         class: [2; 16],

@@ -4,7 +4,9 @@
 use trust::Kid;
 use trust::cbor::Span;
 
-use crate::dry_run::{ImageReference, image_reference, second_image_reference};
+use crate::dry_run::{
+    ImageReference, ReleaseImages, image_reference, release_images, second_image_reference,
+};
 use crate::error::{Error, ErrorKind};
 use crate::host::{Envelope, Manifest};
 
@@ -95,7 +97,15 @@ impl<'a> Inspection<'a> {
         None
     }
 
-    /// The image that the manifest installs.
+    /// Everything that the manifest installs.
+    ///
+    /// # Errors
+    /// Those of [`crate::release_images`].
+    pub fn images(&self) -> Result<ReleaseImages<'a>, Error> {
+        release_images(&self.manifest)
+    }
+
+    /// The image that the manifest installs, if it installs one thing.
     ///
     /// # Errors
     /// Those of [`crate::image_reference`].

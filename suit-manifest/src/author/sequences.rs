@@ -11,7 +11,7 @@ use super::{
     SlotImage, UpdateDescription, bytes, encode, map, segments, sequence, text,
 };
 use crate::argument::{DigestAlgorithm, TAG_PEN};
-use crate::manifest::Target;
+use crate::manifest::{ComponentId, Target};
 use crate::vocabulary::{CommandCode, Comparison, ManifestElement, ParameterKey, WaitEventKey};
 
 /// A command with its argument.
@@ -151,40 +151,45 @@ impl Sequences {
             identity.push(Parameter::Device(device));
             checks.push(Command::CheckDevice);
         }
+        let own = Place::of(update.target, update.encryption.is_some());
         let mut images = Vec::new();
-        let mut sources = source_of(&first);
+        let mut sources = own.source_of(&first);
         match &update.second_slot {
             // Appendix B, example 3 (A/B images): the slot chooses the image.
             Some(second) => {
-                let of =
-                    |image: &SlotImage| [vec![Command::Override(parameters_of(image))], ciphertext_of(image)];
+                let of = |image: &SlotImage| {
+                    [vec![Command::Override(parameters_of(image))], own.ciphertext_of(image)]
+                };
                 images.push(in_each_slot([of(&first).concat(), of(second).concat()]));
-                sources = vec![in_each_slot([sources, source_of(second)])];
+                sources = vec![in_each_slot([sources, own.source_of(second)])];
             }
             None => {
                 identity.extend(parameters_of(&first));
-                images = ciphertext_of(&first);
+                images = own.ciphertext_of(&first);
             }
         }
-        let shared = [vec![Command::Override(identity)], checks, images].concat();
-        let install = match update.encryption {
-            Some(_) => {
-                let fetch = [Command::Select(STAGING), Command::Fetch, Command::ImageMatch];
-                let copy = [Command::Select(APPLICATION), Command::Copy, Command::ImageMatch];
-                [sources, fetch.to_vec(), copy.to_vec()].concat()
-            }
-            None => [sources, vec![Command::Fetch, Command::ImageMatch]].concat(),
-        };
+        let mut shared = [vec![Command::Override(identity)], checks, images].concat();
+        let mut install = [sources, own.take(&first)].concat();
+        let mut validate = vec![Command::ImageMatch];
+        if let Some(table) = &update.table {
+            let place = Place::beside(own, table);
+            let select = Command::Select(place.component);
+            let parameters = Command::Override(parameters_of(table));
+            shared.extend([vec![select.clone(), parameters], place.ciphertext_of(table)].concat());
+            install.extend([vec![select.clone()], place.source_of(table), place.take(table)].concat());
+            validate.extend([select, Command::ImageMatch]);
+        }
         // Section 6.2: with two components each sequence begins with one of them.
-        let begun = |commands: Vec<Command>| match update.encryption {
-            Some(_) => [vec![Command::Select(APPLICATION)], commands].concat(),
-            None => commands,
+        let is_alone = update.encryption.is_none() && update.table.is_none();
+        let begun = |commands: Vec<Command>| match is_alone {
+            true => commands,
+            false => [vec![Command::Select(own.component)], commands].concat(),
         };
         Self {
             shared: begun(shared),
             payload_fetch: None,
             install: Some(begun(install)),
-            validate: Some(begun(vec![Command::ImageMatch])),
+            validate: Some(begun(validate)),
             invoke: match update.target {
                 Target::Firmware => Some(begun(vec![Command::Invoke])),
                 Target::Table => None,
@@ -192,39 +197,85 @@ impl Sequences {
         }
     }
 
-    /// Whether a command selects the second component.
-    fn has_staging(&self) -> bool {
-        fn selects(commands: &[Command]) -> bool {
+    /// Whether a command selects this component.
+    fn selects(&self, wanted: u64) -> bool {
+        fn selects(commands: &[Command], wanted: u64) -> bool {
             commands.iter().any(|command| match command {
-                Command::Select(component) => *component == STAGING,
-                Command::RunSequence(sequence) => selects(sequence),
-                Command::TryEach { sequences, .. } => sequences.iter().any(|sequence| selects(sequence)),
+                Command::Select(component) => *component == wanted,
+                Command::RunSequence(sequence) => selects(sequence, wanted),
+                Command::TryEach { sequences, .. } => {
+                    sequences.iter().any(|sequence| selects(sequence, wanted))
+                }
                 _ => false,
             })
         }
         let sections = [&self.payload_fetch, &self.install, &self.validate, &self.invoke];
-        selects(&self.shared) || sections.into_iter().flatten().any(|commands| selects(commands))
+        selects(&self.shared, wanted)
+            || sections.into_iter().flatten().any(|commands| selects(commands, wanted))
+    }
+}
+
+/// Where something is installed, and what it comes through if it comes encrypted: components by their indices.
+#[derive(Clone, Copy)]
+struct Place {
+    target: Target,
+    component: u64,
+    staging: Option<u64>,
+}
+
+impl Place {
+    /// That of what stands first.
+    fn of(target: Target, is_encrypted: bool) -> Self {
+        Self { target, component: APPLICATION, staging: is_encrypted.then_some(STAGING) }
+    }
+
+    /// That of a table behind what stands first.
+    fn beside(first: Self, table: &SlotImage) -> Self {
+        let component = first.staging.unwrap_or(first.component).saturating_add(1);
+        let staging = table.encryption.as_ref().map(|_| component.saturating_add(1));
+        Self { target: Target::Table, component, staging }
+    }
+
+    /// Its components.
+    fn ids(self) -> impl Iterator<Item = ComponentId<'static>> {
+        let staging = self.staging.map(|_| self.target.encrypted_component());
+        [self.target.component()].into_iter().chain(staging)
+    }
+
+    /// Digest and size of what is fetched, where that is another component.
+    fn ciphertext_of(self, image: &SlotImage) -> Vec<Command> {
+        let Some((Encryption { digest, size, .. }, staging)) = image.encryption.as_ref().zip(self.staging)
+        else {
+            return Vec::new();
+        };
+        let parameters = vec![Parameter::ImageDigest(*digest), Parameter::ImageSize(*size)];
+        vec![Command::Select(staging), Command::Override(parameters)]
+    }
+
+    /// Where it is fetched from; where that is another component, how it is decrypted as well.
+    fn source_of(self, image: &SlotImage) -> Vec<Command> {
+        let uri = Command::Override(vec![Parameter::Uri(image.uri.clone())]);
+        let Some((Encryption { info, .. }, staging)) = image.encryption.as_ref().zip(self.staging) else {
+            return vec![uri];
+        };
+        let decryption = vec![Parameter::EncryptionInfo(info.clone()), Parameter::Source(staging)];
+        vec![Command::Override(decryption), Command::Select(staging), uri]
+    }
+
+    /// Fetches it, and decrypts it where it is encrypted.
+    fn take(self, image: &SlotImage) -> Vec<Command> {
+        let Some(staging) = self.staging.filter(|_| image.encryption.is_some()) else {
+            return vec![Command::Fetch, Command::ImageMatch];
+        };
+        let fetch = [Command::Select(staging), Command::Fetch, Command::ImageMatch];
+        let copy = [Command::Select(self.component), Command::Copy, Command::ImageMatch];
+        [fetch, copy].concat()
     }
 }
 
 /// Digest and size of what is installed.
 fn parameters_of(image: &SlotImage) -> Vec<Parameter> {
     vec![Parameter::ImageDigest(image.digest), Parameter::ImageSize(image.size)]
-}
-
-/// Digest and size of what is fetched, where that is another component.
-fn ciphertext_of(image: &SlotImage) -> Vec<Command> {
-    let Some(Encryption { digest, size, .. }) = &image.encryption else { return Vec::new() };
-    let parameters = vec![Parameter::ImageDigest(*digest), Parameter::ImageSize(*size)];
-    vec![Command::Select(STAGING), Command::Override(parameters)]
-}
-
-/// Where it is fetched from; where that is another component, how it is decrypted as well.
-fn source_of(image: &SlotImage) -> Vec<Command> {
-    let uri = Command::Override(vec![Parameter::Uri(image.uri.clone())]);
-    let Some(Encryption { info, .. }) = &image.encryption else { return vec![uri] };
-    let decryption = vec![Parameter::EncryptionInfo(info.clone()), Parameter::Source(STAGING)];
-    vec![Command::Override(decryption), Command::Select(STAGING), uri]
 }
 
 /// try-each over the slots: the commands for the one that the device writes, or runs.
@@ -243,8 +294,11 @@ fn in_each_slot(commands: [Vec<Command>; 2]) -> Command {
 ///
 /// [`AuthorError::Encoding`].
 pub fn compose(update: &UpdateDescription, sequences: &Sequences) -> Result<Vec<u8>, AuthorError> {
-    let mut components = vec![update.target.component()];
-    components.extend(sequences.has_staging().then_some(update.target.encrypted_component()));
+    // What a description does not say, its sequences may.
+    let is_encrypted = update.encryption.is_some() || update.table.is_none() && sequences.selects(STAGING);
+    let first = Place::of(update.target, is_encrypted);
+    let table = update.table.as_ref().map(|table| Place::beside(first, table));
+    let components = first.ids().chain(table.into_iter().flat_map(Place::ids));
     let sections = [
         (ManifestElement::Validate, &sequences.validate),
         (ManifestElement::Invoke, &sequences.invoke),
@@ -253,7 +307,7 @@ pub fn compose(update: &UpdateDescription, sequences: &Sequences) -> Result<Vec<
     ];
     let composition = Composition {
         sequence_number: update.sequence,
-        components: components.into_iter().map(segments).collect(),
+        components: components.map(segments).collect(),
         shared: Some(sequences.shared.clone()),
         sections: sections.into_iter().filter_map(|(key, commands)| Some((key, commands.clone()?))).collect(),
         text: text(update),

@@ -56,6 +56,7 @@ impl<'a, P: Profile> ProcessorOf<'a, P> {
                 .component_slot
                 .is_some_and(|slot| platform.component_slot(component) == Some(slot.get())),
             Condition::ImageMatch => match (parameters.image_digest, parameters.image_size.map(Uint::get)) {
+                (Some(digest), Some(size)) if P::is_elsewhere(self, component, &digest, size) => true,
                 (Some(digest), Some(size)) if self.contents.may_match(component, &digest, size) => {
                     match platform.image_matches(component, &digest, size) {
                         Ok(matches) => matches,

@@ -121,7 +121,7 @@ pub(crate) enum Contents<'a> {
 
 impl Contents<'_> {
     /// Whether image-match may hold.
-    pub(super) fn may_match(&self, component: u32, digest: &Digest<'_>, size: u64) -> bool {
+    pub(crate) fn may_match(&self, component: u32, digest: &Digest<'_>, size: u64) -> bool {
         match self {
             Self::Unknown => true,
             Self::Empty => false,

@@ -3,8 +3,10 @@
 
 use trust::cbor::{Span, Uint};
 
-use super::{Decrypting, Extension, FreeOrder, Issued};
+use super::extension::mask;
+use super::{Decrypting, Extension, FreeOrder, Installs as _, Issued};
 use crate::command::read_reporting_policy;
+use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::manifest::Section;
 use crate::parameter::{Parameter, ParametersOf};
@@ -21,11 +23,21 @@ pub struct Parameters<'a> {
     source_component: Option<Uint>,
 }
 
+/// What a walk goes for, and what a free order has.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Focus {
+    order: FreeOrder,
+    /// The components of what another walk goes for, as bits.
+    pub(super) foreign: u8,
+    /// The component that is installed; `None`: no walk runs the processor.
+    pub(super) own: Option<u32>,
+}
+
 impl Extension for Decrypting {
     type Members<'a> = ();
     type Elements<'a> = ();
     type Parameters<'a> = Parameters<'a>;
-    type State = FreeOrder;
+    type State = Focus;
     type Platform<'p> = dyn Platform + 'p;
 
     fn check_argument(_check: &SequenceCheck<'_, Self>, code: i32, source: &mut Source<'_>) {
@@ -71,12 +83,32 @@ impl Extension for Decrypting {
         Some(Some(Step::Copy { component, source: from }))
     }
 
-    fn begins(state: &mut FreeOrder, (): &(), _section: Section) {
-        *state = FreeOrder::default();
+    fn begins(state: &mut Focus, (): &(), _section: Section) {
+        state.order = FreeOrder::default();
+    }
+
+    fn is_foreign(state: &Focus, component: u32) -> bool {
+        Self::TAKES_DATA && state.foreign & mask(component) != 0
+    }
+
+    fn is_elsewhere(
+        processor: &ProcessorOf<'_, Self>,
+        component: u32,
+        digest: &Digest<'_>,
+        size: u64,
+    ) -> bool {
+        let is_gone = if Self::TAKES_DATA {
+            processor.state.own.is_some_and(|own| own != component)
+        } else {
+            // There is the application, and a loader runs no processor but in a walk.
+            component != 0
+        };
+        Self::is_foreign(&processor.state, component)
+            || is_gone && processor.contents().may_match(component, digest, size)
     }
 
     fn writes(processor: &mut ProcessorOf<'_, Self>, issued: Issued, from: Option<u32>) -> Option<()> {
-        if processor.state.takes(&issued, from) {
+        if processor.state.order.takes(&issued, from) {
             return Some(());
         }
         processor.refuse(ErrorKind::StrictOrder, issued.position)

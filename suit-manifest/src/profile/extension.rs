@@ -5,6 +5,7 @@ use core::fmt::Debug;
 use trust::cbor::Span;
 
 use super::{Loader, Profile};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Section;
 use crate::parameter::{Parameter, ParametersOf};
@@ -31,7 +32,7 @@ pub struct Issued {
 
 /// The components that were written, and read, since the order is free (section 6.7), as bits.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct FreeOrder {
+pub(crate) struct FreeOrder {
     written: u8,
     read: u8,
 }
@@ -180,6 +181,20 @@ pub trait Extension: Copy + Debug + PartialEq + Eq + Default + 'static {
 
     /// The processor begins with a section of a manifest.
     fn begins(_state: &mut Self::State, _elements: &Self::Elements<'_>, _section: Section) {}
+
+    /// Whether this component is what another walk goes for: here all of it is passed over.
+    fn is_foreign(_state: &Self::State, _component: u32) -> bool {
+        false
+    }
+
+    /// Whether an image-match holds without a look: that of a component that is foreign, or of one in which nothing is left of
+    /// what was fetched into it, and that had its digest when the last byte had come.
+    fn is_elsewhere(_: &ProcessorOf<'_, Self>, _component: u32, _: &Digest<'_>, _size: u64) -> bool
+    where
+        Self: Profile,
+    {
+        false
+    }
 
     /// A step is handed out that writes the component, from `from` where another one is read.
     fn writes(_: &mut ProcessorOf<'_, Self>, _: Issued, _from: Option<u32>) -> Option<()>

@@ -5,9 +5,12 @@ use core::fmt::Debug;
 use trust::cbor::{Span, Uint};
 use trust::encryption::EncryptionInfo;
 
+use super::decrypting::Focus;
+use super::extension::mask;
 use super::{Decrypting, Loader, Profile};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
+use crate::manifest::{Components, Target};
 use crate::processor::{Contents, Platform, ProcessorOf};
 
 /// What an image is that comes encrypted: the image that is installed, and how to get it out of what is fetched.
@@ -29,6 +32,17 @@ pub trait Installs: Profile {
     const TAKES_DATA: bool;
     /// What a walk remembers of a copy that decrypts.
     type Decryption<'a>: Copy + Debug + Default;
+    /// What a walk goes for: a [`Target`], where there is more than one.
+    type Goal: Copy + Debug;
+
+    /// The goal of who wants this.
+    fn goal(target: Target) -> Self::Goal;
+
+    /// What is wanted.
+    fn target(goal: Self::Goal) -> Target;
+
+    /// A walk for this goal begins: the component that it installs. `None`: the manifest does not install that.
+    fn aim(state: &mut Self::State, components: &Components<'_>, goal: Self::Goal) -> Option<u32>;
 
     /// The platform, as the profile asks it.
     fn platform<'r, 'p>(platform: &'r mut (dyn Platform + 'p)) -> &'r mut Self::Platform<'p>;
@@ -51,6 +65,17 @@ impl Installs for Loader {
     const DECRYPTS: bool = false;
     const TAKES_DATA: bool = false;
     type Decryption<'a> = ();
+    type Goal = ();
+
+    fn goal(_target: Target) {}
+
+    fn target((): ()) -> Target {
+        Target::Firmware
+    }
+
+    fn aim((): &mut (), _components: &Components<'_>, (): ()) -> Option<u32> {
+        Some(0)
+    }
 
     fn platform<'r, 'p>(platform: &'r mut (dyn Platform + 'p)) -> &'r mut Self::Platform<'p> {
         platform
@@ -71,8 +96,30 @@ impl Installs for Loader {
 
 impl Installs for Decrypting {
     const DECRYPTS: bool = true;
-    const TAKES_DATA: bool = true;
+    const TAKES_DATA: bool = cfg!(any(test, feature = "table"));
     type Decryption<'a> = Option<Decrypted<'a>>;
+    type Goal = Target;
+
+    fn goal(target: Target) -> Target {
+        target
+    }
+
+    fn target(goal: Target) -> Target {
+        goal
+    }
+
+    #[inline(never)]
+    fn aim(state: &mut Focus, components: &Components<'_>, goal: Target) -> Option<u32> {
+        (state.own, state.foreign) = (Some(0), 0);
+        for (index, id) in (0..).zip(components.iter()) {
+            if !goal.has(&id, true) {
+                state.foreign |= mask(index);
+            } else if id == goal.component() && components.are_both() {
+                state.own = Some(index);
+            }
+        }
+        state.own.filter(|_| state.foreign == 0 || components.are_both())
+    }
 
     fn platform<'r, 'p>(platform: &'r mut (dyn Platform + 'p)) -> &'r mut Self::Platform<'p> {
         platform

@@ -117,6 +117,7 @@ const FROZEN: &[(u16, &str, u8, u8)] = &[
     (0x031b, "image-not-for-slot", 11, 7),
     (0x031c, "anchor-set-malformed", 1, 7),
     (0x031d, "provisioning-anchors", 11, 7),
+    (0x031e, "part-missing", 11, 7),
 ];
 
 #[test]

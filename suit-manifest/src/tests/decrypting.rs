@@ -10,8 +10,8 @@ use super::support::*;
 use crate::author::{Encryption, SlotImage, UpdateDescription, create, image_uri, inspect, sign};
 use crate::host;
 use crate::{
-    DeviceIdentity, Envelope, Error, ErrorKind, ImageReference, Reason, Target, Walk, image_reference,
-    image_reference_for, second_image_reference,
+    DeviceIdentity, Envelope, Error, ErrorKind, ImageReference, Reason, Target, Walk, Wanted,
+    image_reference, image_reference_for, second_image_reference,
 };
 
 pub(super) const CIPHERTEXT: [u8; 32] = [0x33; 32];
@@ -35,7 +35,7 @@ fn described() -> UpdateDescription {
 }
 
 /// What a host that wants this finds in a signed envelope.
-pub(super) fn found_as(wanted: Target, envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
+pub(super) fn found_as(wanted: impl Into<Wanted>, envelope: &[u8]) -> Result<ImageReference<'_>, Error> {
     let anchors = [Anchor::root(root().public_key())];
     let authenticated = host::Envelope::parse(envelope)?.authenticate(&TrustStore::new(&anchors))?;
     image_reference(authenticated.manifest(), wanted)
@@ -184,13 +184,13 @@ fn suit41_an_encrypted_release_is_read_alike_and_refused_by_a_loader() {
     assert_eq!(found(&envelope).unwrap().installed_digest(), IMAGE);
     let anchors = [Anchor::root(root().public_key())];
     let loader = Envelope::parse(&envelope).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-    let refused = Walk::rehearse(loader.manifest(), &mut Device::default()).unwrap_err();
+    let refused = Walk::rehearse(loader.manifest(), (), &mut Device::default()).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::ComponentUnsupported);
     assert!(second_image_reference(loader.manifest(), Target::Firmware).is_err());
     // With one component it gets as far as the parameter.
     let alone = Parts::default().with(20, bytes(&sequence([parameters([(19, bytes(&info()))])]))).signed();
     let loader = Envelope::parse(&alone).unwrap().authenticate(&TrustStore::new(&anchors)).unwrap();
-    let refused = Walk::rehearse(loader.manifest(), &mut Device::default()).unwrap_err();
+    let refused = Walk::rehearse(loader.manifest(), (), &mut Device::default()).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::EncryptionUnsupported);
 }
 

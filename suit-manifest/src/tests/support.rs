@@ -103,6 +103,7 @@ pub(super) fn update() -> UpdateDescription {
         uri: crate::author::image_uri(&IMAGE),
         encryption: None,
         second_slot: None,
+        table: None,
         vendor_domain: Some("example.com".into()),
         model: Some("pump".into()),
         description: Some("Fixes the pump.".into()),

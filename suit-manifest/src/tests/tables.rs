@@ -128,18 +128,21 @@ fn a_walk_over_a_table_ends_after_validate() {
         .and_then(|parsed| parsed.authenticate(&TrustStore::new(&anchors)))
         .unwrap();
     let mut device = Table(Device::default());
-    let mut walk = Walk::install(authenticated.manifest());
+    let mut walk = Walk::install(authenticated.manifest(), Target::Table);
     assert!(matches!(walk.run(&mut device), Ok(Walked::Fetch(image)) if image.component == 0));
     for _ in 0..2 {
         assert_eq!(walk.run(&mut device), Ok(Walked::Complete));
     }
-    let mut boot = Walk::boot(authenticated.manifest(), IMAGE_SIZE);
+    let mut boot = Walk::boot(authenticated.manifest(), Target::Table, IMAGE_SIZE);
     assert_eq!(boot.run(&mut device), Ok(Walked::Complete));
     let mismatch = Err(ErrorKind::ConditionFailed(Condition::ImageMatch));
     let kind = |walked: Result<Walked<'_>, Error>| walked.map(drop).map_err(|error| error.kind);
-    assert_eq!(kind(Walk::boot(authenticated.manifest(), IMAGE_SIZE - 1).run(&mut device)), mismatch);
+    assert_eq!(
+        kind(Walk::boot(authenticated.manifest(), Target::Table, IMAGE_SIZE - 1).run(&mut device)),
+        mismatch
+    );
     device.0.images[0].0 = CIPHERTEXT;
-    let mut boot = Walk::boot(authenticated.manifest(), IMAGE_SIZE);
+    let mut boot = Walk::boot(authenticated.manifest(), Target::Table, IMAGE_SIZE);
     for _ in 0..2 {
         assert_eq!(kind(boot.run(&mut device)), mismatch);
     }

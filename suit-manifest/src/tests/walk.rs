@@ -15,7 +15,7 @@ fn fetched(
         .with(9, bytes(&sequence(invoke)))
         .with(20, bytes(&sequence(install)))
         .signed();
-    let image = Walk::rehearse(authenticate(&envelope).unwrap().manifest(), &mut Device::default());
+    let image = Walk::rehearse(authenticate(&envelope).unwrap().manifest(), (), &mut Device::default());
     image.map(|(image, ())| image.component).map_err(|error| error.kind)
 }
 
@@ -48,7 +48,7 @@ fn suit20_another_component_than_the_fetched_one_is_neither_matched_nor_invoked(
 fn suit4_nothing_of_a_section_counts_for_the_next_one() {
     let verdict = |parts: &Parts| {
         let envelope = parts.signed();
-        let image = Walk::rehearse(authenticate(&envelope).unwrap().manifest(), &mut Device::default());
+        let image = Walk::rehearse(authenticate(&envelope).unwrap().manifest(), (), &mut Device::default());
         image.map(drop).map_err(|error| error.kind)
     };
     let with = |install: &[(i64, ciborium::Value)], validate: &[(i64, ciborium::Value)]| {

@@ -67,6 +67,12 @@ pub fn wake(request: Option<Request>) -> Wake {
     Wake::read(&mailbox, ResetCause::Software, Listening::DEFAULT)
 }
 
+/// The same of a device that listens before it hands over.
+pub fn listening_wake() -> Wake {
+    let listening = Listening { at_power_up_ms: 200, ..Listening::DEFAULT };
+    Wake::read(&[0; MAILBOX_LEN], ResetCause::Power, listening)
+}
+
 /// A loader in its programming session.
 pub type Programming<'b, const WORD: usize, const PAGE: usize, L = Layout> = Session<'b, Nor<WORD, PAGE>, L>;
 

@@ -202,6 +202,12 @@ pub fn table_description(sequence: u64, table: &[u8]) -> UpdateDescription {
     UpdateDescription { target: Target::Table, ..description(sequence, table) }
 }
 
+/// The description of a release of firmware and this table.
+pub fn with_table(firmware: &UpdateDescription, table: &UpdateDescription) -> UpdateDescription {
+    let UpdateDescription { image_digest: digest, image_size: size, uri, encryption, .. } = table.clone();
+    UpdateDescription { table: Some(SlotImage { digest, size, uri, encryption }), ..firmware.clone() }
+}
+
 /// The description with its image encrypted for these keys, and the ciphertext.
 pub fn encrypted(
     update: &UpdateDescription,

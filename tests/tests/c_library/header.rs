@@ -35,6 +35,7 @@ fn assertions() -> String {
         ("NOT_HANDED_OVER", CResult::NotHandedOver),
         ("NO_TABLE", CResult::NoTable),
         ("OUTSIDE", CResult::Outside),
+        ("WITH_FIRMWARE", CResult::WithFirmware),
     ];
     assert_eq!(results.map(|(_, result)| result), CResult::ALL);
     for (name, result) in results {

@@ -88,6 +88,10 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
         R::ImageIncomplete | R::ImageOverrun | R::NoEnvelope | R::HeadInvalid | R::SwapFailed => {
             TRANSFER_AGAIN
         }
+        R::PartMissing => {
+            "Run the update again with all files of the release: it installs firmware and a table, and the device tries \
+             both or none."
+        }
         R::NothingBootable => {
             "The device waits in its loader. Run the update to install a release; if it fails, call the manufacturer."
         }

@@ -42,7 +42,7 @@ pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec
     let tree = bundle.tree()?;
     let refused = |fault| Err(Error::Release { path: path.to_owned(), fault });
     // Whoever adds the credential, which nothing signs, would have a release of it. What is severed and away says nothing.
-    match inspect(&bundle.release()?).and_then(|inspection| inspection.image_reference().map(drop)) {
+    match inspect(&bundle.release()?).and_then(|inspection| inspection.images().map(drop)) {
         Ok(()) => return refused(ReleaseFault::Ours),
         Err(error) if error.reason() == Reason::MemberSevered => {
             return Err(Error::refused_manifest(path, error));

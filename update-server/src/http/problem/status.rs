@@ -118,6 +118,7 @@ pub(super) fn status_of(reason: Reason) -> StatusCode {
         | Reason::ImageNotForSlot
         | Reason::TrialNotConfirmed
         | Reason::HeadInvalid
+        | Reason::PartMissing
         | Reason::InstallAbandoned
         | Reason::ObjectUnknown => StatusCode::UNPROCESSABLE_ENTITY,
     }

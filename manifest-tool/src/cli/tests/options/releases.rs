@@ -10,6 +10,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--base 0x10",
             "--range 0..9",
             "--slot-size 9",
+            "--table t",
             "--serial s",
             "--previous-release p",
             "--description d",
@@ -17,6 +18,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--force",
         ],
         needs: &[
+            ("--table-slot-size 9", "--table t"),
             ("--allow-non-firmware", "--image-format bin"),
             ("--second-image s", "--second-image-out t"),
             ("--second-image-out t", "--second-image s"),
@@ -35,15 +37,17 @@ pub(super) const COMMANDS: &[Options] = &[
             "--integrated",
             "--force",
         ],
-        needs: &[("--allow-large-step", "--previous-release p")],
-        excludes: &[
-            ("--image i", ""),
-            ("--image-out i", ""),
-            ("--base 0x10", ""),
-            ("--range 0..9", ""),
-            ("--second-image s", "--second-image-out t"),
-            ("--allow-non-firmware", "--image-format bin"),
+        needs: &[
+            ("--allow-large-step", "--previous-release p"),
+            ("--image i", "--image-out i"),
+            ("--image-out i", "--image i"),
+            ("--base 0x10", "--image i --image-out i"),
+            ("--range 0..9", "--image i --image-out i"),
+            ("--second-image s", "--second-image-out t --image i --image-out i"),
+            ("--table-slot-size 9", "--image i --image-out i"),
+            ("--allow-non-firmware", "--image-format bin --image i --image-out i"),
         ],
+        excludes: &[],
     },
     Options { shortest: "compose d --out o", alone: &["--force"], needs: &[], excludes: &[] },
     Options {
@@ -52,6 +56,8 @@ pub(super) const COMMANDS: &[Options] = &[
         needs: &[
             ("--second-image s", "--second-ciphertext-out t"),
             ("--second-ciphertext-out t", "--second-image s"),
+            ("--table s", "--table-ciphertext-out t"),
+            ("--table-ciphertext-out t", "--table s"),
         ],
         excludes: &[
             ("--master m", "--line l --serial s"),
@@ -73,7 +79,11 @@ pub(super) const COMMANDS: &[Options] = &[
         shortest: "encrypt --image i --public-key p --info-out f --ciphertext-out c",
         alone: &["--public-key q", "--recipients r", "--algorithm chacha20-poly1305"],
         needs: &[],
-        excludes: &[("--out o", ""), ("--second-image s", "--second-ciphertext-out t")],
+        excludes: &[
+            ("--out o", ""),
+            ("--second-image s", "--second-ciphertext-out t"),
+            ("--table s", "--table-ciphertext-out t"),
+        ],
     },
     Options {
         shortest: "encrypt u --image i --master m --line l --serial s --out o --ciphertext-out c",
@@ -91,6 +101,7 @@ pub(super) const COMMANDS: &[Options] = &[
         shortest: "personalize u --image i --master m --line l --devices d --out-dir o",
         alone: &[
             "--second-image s",
+            "--table t",
             "--serial s",
             "--derivation cmac",
             "--revision 1",
@@ -146,6 +157,7 @@ pub(super) const COMMANDS: &[Options] = &[
             "--succession s",
             "--revocations l",
             "--image i",
+            "--table t",
             "--sequence-floor 1",
             "--now 2030-01-31T00:00:00Z",
         ],
@@ -169,6 +181,7 @@ pub(super) const COMMANDS: &[Options] = &[
             ("--require 0", ""),
             ("--require 65", ""),
             ("--anchor a", ""),
+            ("--table t", ""),
             ("--recovery-anchor r", ""),
             ("--succession s", ""),
             ("--revocations l", ""),
@@ -186,6 +199,7 @@ pub(super) const COMMANDS: &[Options] = &[
         needs: &[("--allow-eddsa", "--public-key p")],
         excludes: &[
             ("--anchor a", ""),
+            ("--table t", ""),
             ("--block b", ""),
             ("--sequence-floor 1", ""),
             ("--now 2030-01-31T00:00:00Z", ""),
@@ -221,7 +235,7 @@ pub(super) const COMMANDS: &[Options] = &[
     Options {
         shortest: "verify r --block b",
         // --now beside a block without anchors: `commands/verify.rs` judges it.
-        alone: &["--image i", "--sequence-floor 1", "--now 2030-01-31T00:00:00Z"],
+        alone: &["--image i", "--table t", "--sequence-floor 1", "--now 2030-01-31T00:00:00Z"],
         needs: &[],
         excludes: &[
             ("--anchor a", ""),

@@ -1,0 +1,135 @@
+//! Releases of firmware and a table in one, from `create` to what a device with its provisioning block says.
+
+use serde_json::json;
+
+use super::encrypt::recipients;
+use super::personalize::desk;
+use super::workshop::{Workshop, split};
+
+const LIMITS: &[u8] = b"max_pressure = 80\n";
+const CREATE: &str = "create --image firmware.bin --image-out f.bin --table limits --vendor anchorage.example \
+                      --class demo-node --sequence 7 --version 7 --out u.suit";
+const SIGN: &str = "sign u.suit --key release.pem --credential release.cwt --out both.suit";
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::with_release();
+    workshop.write("limits", LIMITS);
+    workshop
+}
+
+#[test]
+fn firmware_and_a_table_are_created_signed_verified_and_shown() {
+    let workshop = workshop();
+    let created = workshop.ok(&split(CREATE));
+    assert_eq!((&created["target"], &created["table_file"]), (&json!("firmware"), &json!("limits")));
+    assert_eq!(created["table"]["size"], LIMITS.len());
+    workshop.ok(&split(SIGN));
+    let verify = "verify both.suit --anchor root.cose --vendor anchorage.example --class demo-node";
+    let verified = workshop.ok(&split(&format!("{verify} --image f.bin --table limits")));
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    let verified = workshop.ok(&split(verify));
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(false)));
+    let words = workshop.run(&split(verify)).stdout;
+    assert!(words.contains("table matches") && words.contains("no --table was given"), "{words}");
+    workshop.write("other", b"max_pressure = 90\n");
+    let refused = workshop.refused(&split(&format!("{verify} --table other")));
+    assert_eq!(refused.0, "image-digest-mismatch");
+    // Each in its own option.
+    assert_ne!(workshop.run(&split(&format!("{verify} --image limits"))).exit, 0);
+    let refused = workshop.refused(&split("verify signed.suit --anchor root.cose --table limits"));
+    assert_eq!(refused.0, "usage");
+    let shown = workshop.ok(&["inspect", "both.suit"]);
+    assert_eq!((&shown["table"]["size"], &shown["target"]), (&json!(LIMITS.len()), &json!("firmware")));
+    let words = workshop.run(&["inspect", "both.suit"]).stdout;
+    assert!(words.contains("\ntable ") && words.contains("\nimage "), "{words}");
+    assert_eq!(workshop.ok(&split("lint both.suit --image limits"))["findings"], json!([]));
+    // No credential stands beside the signature: it is what devices of ours run.
+    let alone = "sign u.suit --key release.pem --no-credential --out alone.suit";
+    assert_eq!(workshop.refused(&split(alone)).0, "release-ours");
+    let publish = "publish both.suit --image f.bin --server https://127.0.0.1:1 --token-file token";
+    workshop.write("token", b"0123456789abcdef0123456789abcdef");
+    assert_eq!(workshop.refused(&split(publish)).0, "release-of-both");
+}
+
+/// A release of both is above those of each that came before.
+#[test]
+fn the_number_of_a_release_of_both_is_above_both() {
+    let workshop = workshop();
+    workshop.ok(&split(CREATE));
+    workshop.ok(&split(SIGN));
+    for previous in ["both.suit", "u.suit"] {
+        let next = |sequence| {
+            CREATE.replace(
+                "--sequence 7",
+                &format!("--force --sequence {sequence} --previous-release {previous}"),
+            )
+        };
+        let of_both = next(7).replace("--out u.suit", "--out n.suit");
+        assert_eq!(workshop.refused(&split(&of_both)).0, "usage");
+        workshop.ok(&split(&next(8).replace("--out u.suit", "--out n.suit")));
+    }
+    let table = "create --table limits --vendor anchorage.example --class demo-node --version 7 --out t.suit \
+                 --previous-release both.suit --sequence";
+    assert_eq!(workshop.refused(&split(&format!("{table} 7"))).0, "usage");
+    workshop.ok(&split(&format!("{table} 8")));
+}
+
+#[test]
+fn each_has_a_slot_and_a_place_in_the_envelope() {
+    let workshop = workshop();
+    let small = format!("{CREATE} --slot-size 64K --table-slot-size 4");
+    let refused = workshop.run(&[&["--json"], &split(&small)[..]].concat()).object();
+    assert_eq!(refused["error"]["code"], "image-unusable");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("limits"), "{refused}");
+    workshop.ok(&split(&format!("{CREATE} --integrated --slot-size 64K --table-slot-size 4K")));
+    workshop.ok(&split(SIGN));
+    workshop.ok(&split("integrate both.suit --image f.bin --image limits --out one.suit"));
+    let verified = workshop.ok(&split("verify one.suit --anchor root.cose"));
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    // What is for a table alone is not for both, and the reverse.
+    assert_eq!(
+        workshop.refused(&split(&CREATE.replace("--image firmware.bin --image-out f.bin", "--base 0"))).0,
+        "usage"
+    );
+    let alone = CREATE.replace("--image firmware.bin --image-out f.bin", "--table-slot-size 4K");
+    assert_eq!(workshop.refused(&split(&alone)).0, "usage");
+}
+
+/// With a signature for some devices, and for each with its own key.
+#[test]
+fn both_are_encrypted() {
+    let workshop = workshop();
+    recipients(&workshop);
+    workshop.ok(&split(CREATE));
+    let encrypt =
+        "encrypt u.suit --image f.bin --recipients recipients.csv --out e.suit --ciphertext-out f.enc";
+    assert_eq!(workshop.refused(&split(encrypt)).0, "usage");
+    let encrypted = workshop.ok(&split(&format!("{encrypt} --table limits --table-ciphertext-out t.enc")));
+    assert_eq!(encrypted["table"]["decrypted"]["size"], LIMITS.len());
+    workshop.ok(&split("sign e.suit --key release.pem --credential release.cwt --out r.suit"));
+    let verify = "verify r.suit --anchor root.cose --image f.enc --table";
+    assert_eq!(workshop.ok(&split(&format!("{verify} t.enc")))["table_verified"], true);
+    assert_ne!(workshop.run(&split(&format!("{verify} limits"))).exit, 0);
+    let of_one = "encrypt unsigned.suit --image image.bin --recipients recipients.csv --out e2.suit \
+                  --ciphertext-out i.enc --table limits --table-ciphertext-out t2.enc";
+    assert_eq!(workshop.refused(&split(of_one)).0, "usage");
+
+    let workshop = desk();
+    workshop.write("limits", LIMITS);
+    workshop.ok(&split(&CREATE.replace("--sequence 7", "--force --sequence 7")));
+    let personalize = super::personalize::PERSONALIZE
+        .replace("personalize unsigned.suit", "personalize u.suit")
+        .replace("--image image.bin", "--image f.bin --table limits");
+    let made = workshop.ok(&split(&personalize));
+    let files = made["ciphertext_files"].as_array().unwrap();
+    let [image, table] = files.as_slice() else { panic!("{made}") };
+    let verify = format!(
+        "verify out/A-0001.suit --block batch/A-0001.block --image {} --table {}",
+        image.as_str().unwrap(),
+        table.as_str().unwrap()
+    );
+    let verified = workshop.ok(&split(&verify));
+    assert_eq!((&verified["image_decrypted"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    // Again, it finds everything there.
+    assert_eq!(workshop.ok(&split(&personalize))["made"], 0);
+}
