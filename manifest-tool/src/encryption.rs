@@ -69,7 +69,7 @@ impl ReleaseFault {
                 "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
             }
             Self::OfBoth => {
-                "Publish a release of the firmware and one of the table, or hand the files of this one to testers."
+                "Hand its files to updater-host, or publish a release of the firmware and one of the table."
             }
             Self::Foreign => "Make the release with manifest-tool create of this version.",
         }

@@ -27,6 +27,9 @@ pub(crate) struct Plan {
     before: Installed,
     release: ReleaseName,
     image_size: u64,
+    /// Of the table that comes with firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_size: Option<u64>,
     resume_offset: u64,
     /// Of the bus, bit/s, where it is known.
     bit_rate: Option<u32>,
@@ -84,7 +87,8 @@ impl Plan {
             .is_some_and(|facts| state.flags.resumable && facts.manifest_digest == state.manifest_digest);
         let resume_offset = if resumes { u64::from(state.resume_offset).min(image_size) } else { 0 };
         let (BitRates { nominal, data }, is_fd) = (connection.bit_rates(), connection.is_fd());
-        let bytes = image_size - resume_offset;
+        let table_size = release.table.as_ref().map(|table| table.image.len() as u64);
+        let bytes = (image_size - resume_offset).saturating_add(table_size.unwrap_or(0));
         Self {
             event: "plan",
             target: target_of(device.component).name(),
@@ -92,6 +96,7 @@ impl Plan {
             before: device.installed(),
             release: ReleaseName::of(release),
             image_size,
+            table_size,
             resume_offset,
             bit_rate: nominal,
             data_bit_rate: data.filter(|_| is_fd),
@@ -149,6 +154,9 @@ impl Plan {
             format!("{image:10} {}{resumed}", bytes_for_people(self.image_size)),
             format!("Time       {time}"),
         ];
+        if let Some(size) = self.table_size {
+            lines.insert(4, format!("Table      {}", bytes_for_people(size)));
+        }
         if let Some(root) = &self.root {
             lines.push(format!("Root       {root}; a device that is behind follows the successions first"));
         }

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use suit_manifest::author::{inspect, sever_text};
 use suit_manifest::host::{Authenticated, Envelope, Manifest};
 use suit_manifest::reason::Reason;
-use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, image_reference, image_reference_for};
+use suit_manifest::{MAX_ENVELOPE_HEAD_LEN, Wanted, image_reference_for, release_images};
 use trust::host::clock_warning;
 use trust::{Kid, TrustStore, TrustStoreBuf};
 use update_protocol::profile::{Component, Mode, StateRecord};
@@ -88,7 +88,7 @@ pub(crate) struct OtherImage {
     pub(crate) installed_size: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Release {
     pub(crate) envelope: Vec<u8>,
     /// The image for the slot that the device writes.
@@ -97,6 +97,8 @@ pub(crate) struct Release {
     pub(crate) other_image: Option<Vec<u8>>,
     /// What the envelope says; `None` only when the host's checks were skipped and it does not even authenticate.
     pub(crate) facts: Option<Facts>,
+    /// The table that comes with firmware: the same envelope, and the table as its image.
+    pub(crate) table: Option<Box<Self>>,
 }
 
 impl Release {
@@ -120,6 +122,11 @@ impl Release {
         Ok(true)
     }
 
+    /// Digest of the manifest, as far as it is known.
+    pub(crate) fn digest(&self) -> Option<[u8; 32]> {
+        self.facts.as_ref().map(|facts| facts.manifest_digest)
+    }
+
     /// Whether the manifest names an image for each slot.
     pub(crate) fn depends_on_slot(&self) -> bool {
         self.facts.as_ref().is_some_and(|facts| facts.other_image.is_some())
@@ -130,11 +137,28 @@ impl Release {
 /// that the device's own key authenticates is checked but for that, where no anchor is trusted.
 ///
 /// # Errors
-/// [`Error::Refused`]; [`Error::AnchorMissing`] for a signed release
+/// [`Error::Refused`], also of a release of firmware and a table; [`Error::AnchorMissing`] for a signed release
 pub(crate) fn check_envelope(
     envelope: &[u8],
     trusted: &TrustStoreBuf,
     device: &Device,
+) -> Result<Facts, Error> {
+    check_part(envelope, trusted, device, target_of(device.component).into())
+}
+
+/// The same of one half of a release of firmware and a table: that to which the device is turned.
+///
+/// # Errors
+/// Those of [`check_envelope`]
+pub(crate) fn check_half(envelope: &[u8], trusted: &TrustStoreBuf, device: &Device) -> Result<Facts, Error> {
+    check_part(envelope, trusted, device, target_of(device.component).of_any())
+}
+
+fn check_part(
+    envelope: &[u8],
+    trusted: &TrustStoreBuf,
+    device: &Device,
+    wanted: Wanted,
 ) -> Result<Facts, Error> {
     if device.state.mode == Mode::Factory {
         return Err(refused(Subject::Envelope, Reason::NotProvisioned));
@@ -144,7 +168,7 @@ pub(crate) fn check_envelope(
         (true, true) => {
             let unproven = inspect(envelope).map_err(manifest_error)?;
             unproven.device_key().map_err(manifest_error)?;
-            facts(unproven.manifest(), *unproven.digest(), Authority::DeviceKey, device)?
+            facts(unproven.manifest(), *unproven.digest(), Authority::DeviceKey, (device, wanted))?
         }
         (true, false) if parsed.has_block() => return Err(Error::AnchorMissing),
         (true, false) => return Err(refused(Subject::Envelope, Reason::SignatureMissing)),
@@ -156,7 +180,7 @@ pub(crate) fn check_envelope(
                 anchor: credential.issuer_kid(),
                 clock_warning: clock_warning(credential, now()),
             };
-            facts(authenticated.manifest(), *authenticated.digest(), authority, device)?
+            facts(authenticated.manifest(), *authenticated.digest(), authority, (device, wanted))?
         }
     };
     check_size(facts.component, facts.installed_size, device.state.slot_capacity)?;
@@ -166,6 +190,11 @@ pub(crate) fn check_envelope(
 /// What an envelope that nobody has verified installs: that is what it is checked for afterwards.
 pub(crate) fn component_in(envelope: &[u8]) -> Component {
     inspect(envelope).map_or(Component::Firmware, |read| component_of(read.manifest().target()))
+}
+
+/// Whether an envelope that nobody has verified installs firmware and a table.
+pub(crate) fn installs_both(envelope: &[u8]) -> bool {
+    inspect(envelope).is_ok_and(|read| read.manifest().installs_both())
 }
 
 /// What is installed, in an error.
@@ -229,7 +258,7 @@ fn authenticate<'a>(parsed: &Envelope<'a>, store: &TrustStore<'_>) -> Result<Aut
 /// A refusal with the two values that do not fit together.
 fn with_facts(error: suit_manifest::Error, manifest: &Manifest<'_>, device: &Device) -> Error {
     let uuid = |bytes: [u8; 16]| uuid::Uuid::from_bytes(bytes);
-    let made_for = || image_reference(manifest, manifest.target()).ok();
+    let made_for = || release_images(manifest).map(|images| images.first).ok();
     let state = &device.state;
     let reason = error.reason();
     let facts = if reason == Reason::SequenceRollback {
@@ -278,22 +307,21 @@ fn facts(
     manifest: &Manifest<'_>,
     manifest_digest: [u8; 32],
     authority: Authority,
-    device: &Device,
+    (device, wanted): (&Device, Wanted),
 ) -> Result<Facts, Error> {
     let compared = |error: suit_manifest::Error| with_facts(error, manifest, device);
     // The numbers of the other one are not compared.
-    if component_of(manifest.target()) != device.component {
+    let has_it = manifest.installs_both() || component_of(manifest.target()) == device.component;
+    if !has_it || manifest.installs_both() != wanted.beside_the_other {
         return Err(refused(Subject::Envelope, Reason::ComponentUnsupported));
     }
     manifest.check_sequence(device.state.sequence_floor).map_err(compared)?;
     let second_slot = device.state.flags.second_slot;
     let named = |slot: bool| {
-        image_reference_for(manifest, target_of(device.component), &device.identity, u64::from(slot)).map(
-            |image| OtherImage {
-                named: NamedImage { digest: image.digest, size: image.size },
-                installed_size: image.installed_size(),
-            },
-        )
+        image_reference_for(manifest, wanted, &device.identity, u64::from(slot)).map(|image| OtherImage {
+            named: NamedImage { digest: image.digest, size: image.size },
+            installed_size: image.installed_size(),
+        })
     };
     let image = named(second_slot).map_err(compared)?;
     Ok(Facts {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use can_bus::{Ended, Flow, Tester};
-use update_protocol::profile::{Component, Destination, Mode, Object, StateRecord, did, rid};
+use update_protocol::profile::{Component, Destination, ImageState, Mode, Object, StateRecord, did, rid};
 use update_protocol::uds::{Nrc, Session as Level};
 
 use crate::connection::{Connection, Trouble};
@@ -103,7 +103,16 @@ impl<'c> Session<'c> {
         let application_version = self.application_version(state.mode).await?;
         let loader_version = self.read_optional(did::LOADER_VERSION).await?;
         let trust = self.trust().await?;
-        let table = self.table().await?;
+        let mut table = self.table().await?;
+        // Where both came in one release the firmware speaks for both (docs/boot-rules.md, Both in one).
+        if let Some(table) = &mut table
+            && table.image == ImageState::Trial
+            && state.image == ImageState::Confirmed
+            && state.active_digest != [0; 32]
+            && table.active_digest == state.active_digest
+        {
+            table.image = ImageState::Confirmed;
+        }
         Ok(Device {
             node: self.node,
             serial,

@@ -4,14 +4,19 @@ use std::path::{Path, PathBuf};
 
 use suit_manifest::author::{TakenApart, take_apart};
 use suit_manifest::limits::{MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
+use suit_manifest::reason::Reason;
 use trust::TrustStoreBuf;
+use update_protocol::profile::Component;
 
 use crate::device::Device;
-use crate::error::Error;
+use crate::error::{Error, Subject};
 use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::Output;
 use crate::plan::ReleaseName;
-use crate::release::{Facts, NamedImage, Release, check_envelope, check_image, component_in, for_device};
+use crate::release::{
+    Facts, NamedImage, Release, check_envelope, check_half, check_image, component_in, for_device,
+    installs_both,
+};
 
 #[cfg(feature = "http")]
 mod online;
@@ -79,34 +84,60 @@ pub(crate) fn from_files(
     let integrated = payloads.iter().map(|(_, image)| Ok(image.to_vec()));
     let given = images.iter().map(|path| files::read(path, MAX_IMAGE_LEN));
     let images = integrated.chain(given).collect::<Result<Vec<_>, _>>()?;
-    let facts = judged(&envelope, trusted, device, checks, output)?;
+    let (facts, table) = judged(&envelope, trusted, device, checks, output)?;
     let is_meant = |image: &Vec<u8>| facts.as_ref().is_some_and(|facts| check_image(facts, image).is_ok());
     let chosen = images.iter().position(is_meant).unwrap_or(0);
     let image = images.get(chosen).ok_or(Error::ImageMissing)?.clone();
     let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
+    let named_table = table.as_ref().map(|table| table.image);
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
-        let is_of_it = |image: &Vec<u8>| is_meant(image) || other.is_some_and(|named| named.is(image));
+        let is_of_it = |image: &Vec<u8>| {
+            is_meant(image) || [other, named_table].into_iter().flatten().any(|named| named.is(image))
+        };
         if let strangers @ 1.. = images.iter().filter(|image| !is_of_it(image)).count() {
             let words = format!("the release does not name {strangers} of the images, which are passed over");
             output.warn("image-unused", &words);
         }
     }
-    let other_image = other.and_then(|named| images.into_iter().find(|image| named.is(image)));
-    Ok(Release { envelope: sendable(envelope.into_owned(), checks, output)?, image, other_image, facts })
+    let find = |named: NamedImage| images.iter().find(|image| named.is(image)).cloned();
+    let envelope = sendable(envelope.into_owned(), checks, output)?;
+    let table = table.map(|facts| with_table(&envelope, find(facts.image), facts)).transpose()?;
+    Ok(Release { envelope, image, other_image: other.and_then(find), facts, table })
 }
 
-/// What an envelope says, for what of the device it installs: the device is turned to that.
+/// The half of a release that is its table.
+fn with_table(envelope: &[u8], table: Option<Vec<u8>>, facts: Facts) -> Result<Box<Release>, Error> {
+    let missing = "none of the files is the table of this release; pass it as another --image".to_owned();
+    let image = table.ok_or(Error::Refused {
+        subject: Subject::Table,
+        reason: Reason::ImageDigestMismatch,
+        position: 0,
+        facts: Some(missing),
+    })?;
+    let facts = Some(facts);
+    Ok(Box::new(Release { envelope: envelope.to_vec(), image, other_image: None, facts, table: None }))
+}
+
+/// What an envelope says, for what of the device it installs: the device is turned to that. Of a release of firmware and a
+/// table the device is turned to the firmware, and the second one is what it says of the table.
 fn judged(
     envelope: &[u8],
     trusted: &TrustStoreBuf,
     device: &mut Device,
     checks: HostChecks,
     output: &Output,
-) -> Result<Option<Facts>, Error> {
+) -> Result<(Option<Facts>, Option<Facts>), Error> {
+    if installs_both(envelope) {
+        let turned = device.turn(Component::Table).and_then(|()| check_half(envelope, trusted, device));
+        let table = checks.apply(turned, output)?;
+        device.turn(Component::Firmware)?;
+        let facts = checks.apply(check_half(envelope, trusted, device), output)?;
+        return Ok((facts, table));
+    }
     checks.apply(device.turn(component_in(envelope)), output)?;
     checks.apply(device.check_tries(), output)?;
-    checks.apply(check_envelope(envelope, trusted, device), output)
+    Ok((checks.apply(check_envelope(envelope, trusted, device), output)?, None))
 }
 
 /// Reads the release for this device out of a folder that has one for each of some devices: `SERIAL.suit`, and images by their
@@ -129,7 +160,7 @@ pub(crate) fn from_bundle(
         return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;
-    let facts = judged(&envelope, trusted, device, checks, output)?;
+    let (facts, table) = judged(&envelope, trusted, device, checks, output)?;
     // Without facts nobody knows which image it is.
     let Some(facts) = facts else { return Err(Error::NothingToInstall) };
     let read = |named: NamedImage| {
@@ -139,7 +170,10 @@ pub(crate) fn from_bundle(
     checks.apply(check_image(&facts, &image), output)?;
     let other = facts.other_image.map(|other| other.named);
     let other_image = other.and_then(|named| read(named).ok().filter(|image| named.is(image)));
-    Ok(Release { envelope: sendable(envelope, checks, output)?, image, other_image, facts: Some(facts) })
+    let envelope = sendable(envelope, checks, output)?;
+    let of_table = |facts: Facts| with_table(&envelope, Some(read(facts.image)?), facts);
+    let table = table.map(of_table).transpose()?;
+    Ok(Release { envelope, image, other_image, facts: Some(facts), table })
 }
 
 /// What of an envelope is sent.

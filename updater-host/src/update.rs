@@ -224,7 +224,11 @@ impl Run<'_> {
                 format!("the device has not confirmed its active {what}; this update reverts it first");
             output.warn("on-trial", &words);
         }
-        if let Some(component) = device.waits_beside() {
+        let is_of_it = |waits: &Component| {
+            release.table.is_some()
+                && device.of(*waits).map(|state| state.manifest_digest) == release.digest()
+        };
+        if let Some(component) = device.waits_beside().filter(|waits| !is_of_it(waits)) {
             let what = target_of(component).name();
             output.warn(
                 "pending",

@@ -76,7 +76,9 @@ fn every_command_of_the_page_about_tables_works() {
     let workshop = desk();
     workshop.write("limits.bin", b"0..80 bar, 5 s");
     must_work(shell(include_str!("../../../docs/tables.md"), &workshop));
-    assert!(workshop.path("limits.suit").exists() && workshop.path("next.unsigned.suit").exists());
+    for made in ["limits.suit", "next.unsigned.suit", "both.suit"] {
+        assert!(workshop.path(made).exists(), "{made}");
+    }
 }
 
 /// With every template that there is.

@@ -1,6 +1,8 @@
 //! A configuration table, from `create --table` to an application that confirms it, beside the firmware.
 
-use device_harness::factory::{description, device_key, encrypted, provisioning_block_with};
+use device_harness::factory::{
+    description, device_key, encrypted, provisioning_block_with, table_description, with_table,
+};
 use serde_json::{Value, json};
 use suit_manifest::Target;
 use suit_manifest::author::UpdateDescription;
@@ -44,6 +46,28 @@ impl Bench {
     fn table_of_device(&self) -> (Value, Value) {
         let info = self.info();
         (info["table"]["sequence"].clone(), info["table"]["image"].clone())
+    }
+}
+
+/// A release of firmware and a table, in files.
+impl Bench {
+    fn both(&self, sequence: u64, life: Life, table: &[u8]) {
+        self.release(sequence, life);
+        let image = std::fs::read(self.path(&format!("{sequence}.bin"))).expect("an image");
+        let update = with_table(&description(sequence, &image), &table_description(sequence, table));
+        self.write(&format!("both-{sequence}.suit"), &self.factory.envelope_of(&update));
+        self.write(&format!("table-{sequence}.bin"), table);
+    }
+
+    fn installing_both(&self, sequence: u64, more: &[&str]) -> std::process::Command {
+        let [envelope, image, table] =
+            [format!("both-{sequence}.suit"), format!("{sequence}.bin"), format!("table-{sequence}.bin")];
+        let both = files(&envelope, &image);
+        self.command(&[&both[..], &["--image", &table, "--anchor", "root.cose"], more].concat())
+    }
+
+    fn install_both(&self, sequence: u64, more: &[&str]) -> Ended {
+        Ongoing::start(&mut self.installing_both(sequence, more)).end()
     }
 }
 
@@ -309,4 +333,75 @@ fn a_device_without_a_table_gets_none() {
     ended.is_result("confirmed", 0);
     assert_eq!((&ended.last["target"], &ended.last["table"]), (&json!("firmware"), &Value::Null));
     bench.fetch(&server, &["--target", "table"]).is_error("component-unsupported", 5);
+}
+
+#[test]
+fn firmware_and_a_table_are_tried_and_confirmed_together() {
+    let (bench, _sim) = with_table_slot();
+    bench.table(1, b"0..80 bar");
+    bench.install_table(1, &[]).is_result("confirmed", 0);
+    bench.both(4, Life::Confirms, b"0..90 bar, 4 s");
+    let both = bench.install_both(4, &[]);
+    both.is_result("confirmed", 0);
+    assert_eq!((&both.last["with_table"], &both.last["after"]["sequence"]), (&json!(true), &json!(4)));
+    assert_eq!(bench.table_of_device(), (json!(4), json!("confirmed")));
+    assert_eq!(bench.info()["version"], "4.0.0");
+    bench.install_both(4, &[]).is_result("up-to-date", 0);
+    bench.run(&["reset"]);
+    let info = bench.info();
+    assert_eq!((&info["sequence_floor"], &info["table"]["sequence_floor"]), (&json!(4), &json!(4)));
+    // Each goes its own way again.
+    bench.table(5, b"0..95 bar");
+    bench.install_table(5, &[]).is_result("confirmed", 0);
+    assert_eq!(bench.info()["version"], "4.0.0");
+    // What is missing is said before anything is sent.
+    bench.both(6, Life::Confirms, b"0..97 bar");
+    std::fs::remove_file(bench.path("table-6.bin")).expect("a file");
+    bench.write("table-6.bin", b"another one");
+    let missing = bench.install_both(6, &[]);
+    missing.is_error("image-digest-mismatch", 5);
+    assert_eq!(bench.info()["version"], "4.0.0");
+}
+
+#[test]
+fn firmware_and_a_table_go_back_together() {
+    let (bench, _sim) = with_table_slot();
+    bench.table(1, b"0..80 bar");
+    bench.install_table(1, &[]).is_result("confirmed", 0);
+    // The application rejects the table, or never confirms itself.
+    for (sequence, life, table) in
+        [(4, Life::Confirms, &b"reject this"[..]), (5, Life::NeverConfirms, b"0..90 bar")]
+    {
+        bench.both(sequence, life, table);
+        let more = ["--confirm-timeout", "1s", "--revert-unconfirmed"];
+        bench.install_both(sequence, &more).is_result("reverted", 7);
+        assert_eq!(bench.info()["version"], "1.0.0");
+        assert_eq!(bench.table_of_device(), (json!(1), json!("confirmed")));
+    }
+    // A device without a table takes no half, whatever its host thinks.
+    let (bench, _sim) = Bench::with_device();
+    bench.both(4, Life::Confirms, b"0..90 bar");
+    bench.install_both(4, &[]).is_error("component-unsupported", 5);
+    let by_device = bench.install_both(4, &["--dangerous-skip-host-checks"]);
+    by_device.is_error("component-unsupported", 7);
+    assert_eq!(bench.info()["version"], "1.0.0");
+}
+
+/// The power goes away between the two halves, and while the second one comes.
+#[test]
+fn half_of_a_release_waits_for_the_host_to_bring_the_rest() {
+    let (mut bench, sim) = with_table_slot();
+    bench.both(4, Life::Confirms, &long(4));
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
+    let _relay = Relay::start(&bench.bus, &device_bus, Manner::Quiet);
+    let mut update = Ongoing::start(&mut bench.installing_both(4, &["--patience", "2s"]));
+    update.until(LONG as u64 / 2);
+    drop(sim);
+    update.end().is_error("device-lost", 3);
+    let sim = bench.sim_with("flash", &device_bus, &["--table"]);
+    assert_eq!(bench.info()["version"], "1.0.0");
+    drop(sim);
+    let _sim = bench.sim_with("flash", &device_bus, &["--table"]);
+    bench.install_both(4, &[]).is_result("confirmed", 0);
+    assert_eq!(bench.table_of_device(), (json!(4), json!("confirmed")));
 }

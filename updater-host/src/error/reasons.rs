@@ -89,8 +89,8 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
             TRANSFER_AGAIN
         }
         R::PartMissing => {
-            "The device has half of a release of firmware and a table, and tries both or none. Send the other half, or drop \
-             this one: updater-host abandon, and abandon --table."
+            "The device has half of a release of firmware and a table, and tries both or none. Run the update again, with the \
+             files of that release, or drop the half: updater-host abandon, and abandon --table."
         }
         R::NothingBootable => {
             "The device waits in its loader. Run the update to install a release; if it fails, call the manufacturer."

@@ -246,6 +246,7 @@ fn the_image_of_the_other_slot_fits_or_is_refused() {
         envelope,
         image: IMAGE.to_vec(),
         other_image: Some(second.clone()),
+        table: None,
     };
     let mut state = device.state;
     assert!(!release.clone().follow_slot(&state).unwrap());

@@ -200,7 +200,7 @@ impl Online<'_> {
             self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
         }
         let envelope = sendable(envelope, checks, self.output)?;
-        Ok(Offer::Release(Release { envelope, image, other_image, facts }))
+        Ok(Offer::Release(Release { envelope, image, other_image, facts, table: None }))
     }
 
     fn kept(&self, outcome: Result<(), Error>) -> Result<(), Error> {

@@ -51,6 +51,9 @@ pub(crate) struct UpdateReport {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
+    /// The release installs a table too, which shares its end.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) with_table: bool,
     /// How the update of the table ended that followed this one of the firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) table: Option<Box<Self>>,
@@ -101,7 +104,9 @@ impl UpdateReport {
             (None, 0) => "nothing".to_owned(),
             (None, sequence) => format!("sequence number {sequence}"),
         };
-        let (serial, after) = (&self.serial, name(&self.after));
+        let own = name(&self.after);
+        let (serial, after) =
+            (&self.serial, if self.with_table { format!("{own}, table and firmware,") } else { own });
         let reason = self.reason.as_deref().unwrap_or("no reason given");
         if self.target == Target::Table.name() {
             return self.lines_of_table(name);
@@ -183,6 +188,7 @@ pub(super) fn report(
         seconds: 0.0,
         reason: reason_code.and_then(reason_slug),
         hint,
+        with_table: false,
         table: None,
     }
 }

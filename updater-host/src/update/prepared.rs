@@ -62,6 +62,7 @@ impl Prepared<'_> {
             warn_of_labels(&self.release, &after, output);
         }
         let mut report = report(self.device, ReleaseName::of(&self.release), result, after, reason);
+        report.with_table = self.release.table.is_some();
         report.resumed_from = sent.resumed_from;
         report.bytes_sent = sent.bytes;
         report.seconds = started.elapsed().as_secs_f64();
@@ -79,54 +80,124 @@ impl Prepared<'_> {
         let mut sent = Sent::default();
         let on_trial = is_on_trial(self.device, &self.release) && !options.reinstall;
         if !on_trial {
-            let mut install = Install {
-                connection: self.connection,
-                device: self.device,
-                release: &mut self.release,
-                trusted,
-                lists,
-                learned: Learned::default(),
-                output,
-                interrupt,
-                patience: cli.patience,
-                refusal_report: options.refusal_report.as_deref(),
-            };
-            let installed = install.run().await;
-            let learned = install.learned;
-            #[cfg(feature = "http")]
-            if let Some(reporting) = self.reporting {
-                reporting.records_refused(self.device, &learned.refused, output);
-                if let Some(said) = learned.said {
-                    reporting.refusal_said(self.device, said, output);
+            // The table first: firmware that waits without it is told so by the device.
+            let table = match self.release.table.take() {
+                Some(mut table) => {
+                    self.device.turn(Component::Table)?;
+                    let brought =
+                        self.transfer(&mut table, cli, options, (trusted, lists), output, interrupt).await;
+                    self.release.table = Some(table);
+                    self.device.turn(Component::Firmware)?;
+                    Some(brought?)
                 }
-            }
-            self.device.trust = learned.trust.or(self.device.trust.take());
-            sent = match installed? {
-                Transferred::Pending(sent) => sent,
-                Transferred::RunsAlready => return Ok(self.runs_already().await),
+                None => None,
             };
+            let mut release = std::mem::take(&mut self.release);
+            let brought =
+                self.transfer(&mut release, cli, options, (trusted, lists), output, interrupt).await;
+            self.release = release;
+            match (brought?, table) {
+                (Transferred::Pending(of_firmware), Some(Transferred::Pending(of_table))) => {
+                    sent = Sent { bytes: of_firmware.bytes.saturating_add(of_table.bytes), ..of_firmware };
+                }
+                (Transferred::Pending(of_firmware), _) => sent = of_firmware,
+                // It ran the firmware, and was let go with the table on trial.
+                (Transferred::RunsAlready, Some(Transferred::Pending(of_table))) => {
+                    let restart = self.restart(Component::Table, cli, options, output, interrupt);
+                    let Settled { outcome, .. } = restart.wait_or_revert().await?;
+                    let Ended { after, .. } = self.runs_already().await;
+                    return Ok(Ended { sent: of_table, outcome, after, ran_already: false });
+                }
+                (Transferred::RunsAlready, _) => return Ok(self.runs_already().await),
+            }
             #[cfg(feature = "http")]
             if let Some(reporting) = self.reporting {
                 reporting.installed(self.device, &self.release, output);
             }
         }
-        let restart = Restart {
+        let restart = self.restart(self.device.component, cli, options, output, interrupt);
+        let Settled { outcome, state } =
+            if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
+        let after = self.after(&state).await;
+        if outcome == Outcome::Confirmed {
+            self.warn_of_table(output).await;
+        }
+        Ok(Ended { sent, outcome, after, ran_already: false })
+    }
+
+    /// Sends a release, or a half of one, to what the device is turned to.
+    async fn transfer(
+        &mut self,
+        release: &mut Release,
+        cli: &Cli,
+        options: &Update,
+        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<Transferred, Error> {
+        let mut install = Install {
+            connection: self.connection,
+            device: self.device,
+            release,
+            trusted,
+            lists,
+            learned: Learned::default(),
+            output,
+            interrupt,
+            patience: cli.patience,
+            refusal_report: options.refusal_report.as_deref(),
+        };
+        let installed = install.run().await;
+        let learned = install.learned;
+        #[cfg(feature = "http")]
+        if let Some(reporting) = self.reporting {
+            reporting.records_refused(self.device, &learned.refused, output);
+            if let Some(said) = learned.said {
+                reporting.refusal_said(self.device, said, output);
+            }
+        }
+        self.device.trust = learned.trust.or(self.device.trust.take());
+        installed
+    }
+
+    /// The wait for what becomes of this component.
+    fn restart<'a>(
+        &'a mut self,
+        component: Component,
+        cli: &Cli,
+        options: &Update,
+        output: &'a Output,
+        interrupt: &'a Interrupt,
+    ) -> Restart<'a> {
+        let before = self.device.of(component).unwrap_or(&self.device.state).active_sequence;
+        Restart {
             connection: self.connection,
             node: self.device.node,
-            component: self.device.component,
+            component,
             sequence: self.release.facts.as_ref().map(|facts| facts.sequence),
-            digest: self.release.facts.as_ref().map(|facts| facts.manifest_digest),
-            sequence_before: self.device.state.active_sequence,
+            digest: self.release.digest(),
+            sequence_before: before,
             output,
             interrupt,
             patience: cli.patience,
             confirm_timeout: options.confirm_timeout,
             revert_unconfirmed: options.revert_unconfirmed,
-        };
-        let Settled { outcome, state } =
-            if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
-        let after = self.after(&state).await;
-        Ok(Ended { sent, outcome, after, ran_already: false })
+        }
+    }
+
+    /// The device tries firmware and table of a release together. If it says otherwise, somebody has to know.
+    async fn warn_of_table(&mut self, output: &Output) {
+        if self.release.table.is_none() {
+            return;
+        }
+        let session = Session::new(self.connection, self.device.node);
+        let found = session.of(Component::Table).state().await;
+        let digest = found.ok().map(|state| state.active_digest);
+        if digest != self.release.digest() {
+            let words = "the device has confirmed the firmware, but does not say that it has the table of the release; \
+                         tell the manufacturer";
+            output.warn("table-missing", words);
+        }
     }
 
     /// What the device has now. The outcome is known; a device that is silent now only keeps the name of its version to

@@ -13,6 +13,7 @@ pub(super) fn is_done(device: &Device, release: &Release, options: &Update) -> b
     let wants_it_again = options.reinstall || options.dangerous_skip_host_checks;
     !wants_it_again
         && runs(device, release)
+        && has_table(device, release)
         && state.image == ImageState::Confirmed
         && state.mode == Mode::Application
 }
@@ -31,6 +32,14 @@ fn runs(device: &Device, release: &Release) -> bool {
         Some(digest) => digest == facts.manifest_digest,
         None => facts.sequence == device.state.active_sequence,
     }
+}
+
+/// Whether the device has the table that comes with the release, if one does.
+pub(super) fn has_table(device: &Device, release: &Release) -> bool {
+    release.table.is_none()
+        || device.of(Component::Table).is_some_and(|table| {
+            table.image == ImageState::Confirmed && Some(table.active_digest) == release.digest()
+        })
 }
 
 /// Two releases with one number: the device has the other one.

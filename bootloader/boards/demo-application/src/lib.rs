@@ -53,9 +53,19 @@ pub struct Application<F> {
     device: Device<F>,
     descriptor: Descriptor,
     request: Option<Request>,
-    /// The state record of its table.
+    /// Its table.
     #[cfg(feature = "table")]
-    table: Option<[u8; STATE_RECORD_LEN]>,
+    table: Option<TakenTable>,
+}
+
+/// The table, as this application found it.
+#[cfg(feature = "table")]
+#[derive(Clone, Copy, Debug)]
+pub struct TakenTable {
+    /// Its state record.
+    record: [u8; STATE_RECORD_LEN],
+    /// The application does not work with it.
+    is_rejected: bool,
 }
 
 impl<F: NorFlash> Application<F> {
@@ -70,11 +80,11 @@ impl<F: NorFlash> Application<F> {
         }
     }
 
-    /// The same with a table beside the firmware, of which [`take_table`] made this record.
+    /// The same with a table beside the firmware, which it has [looked at](take_table).
     #[must_use]
     #[cfg(feature = "table")]
-    pub fn with_table(self, record: [u8; STATE_RECORD_LEN]) -> Self {
-        Self { table: Some(record), ..self }
+    pub fn with_table(self, table: TakenTable) -> Self {
+        Self { table: Some(table), ..self }
     }
 
     /// Its node address.
@@ -87,6 +97,11 @@ impl<F: NorFlash> Application<F> {
     /// # Errors
     /// When the journal cannot be written: the next reset reverts, or finds a copy that was written.
     pub fn self_test_passed(&mut self) -> Result<Option<Confirmation>, JournalError> {
+        // They may have come together: then the firmware confirms both, or neither.
+        #[cfg(feature = "table")]
+        if self.table.is_some_and(|table| table.is_rejected) {
+            return Ok(None);
+        }
         match self.descriptor.behaviour {
             Behaviour::Confirms | Behaviour::Crashes | Behaviour::Stalls => self.device.confirm().map(Some),
             Behaviour::NeverConfirms | Behaviour::Hangs => Ok(None),
@@ -100,9 +115,9 @@ impl<F: NorFlash> Application<F> {
 }
 
 /// Looks at the table that the loader found, and confirms it. This application takes any that does not begin with the
-/// word `reject`, so that a table can be seen to go back; one of your own checks what its table says. Its state record.
+/// word `reject`, so that a table can be seen to go back; one of your own checks what its table says.
 #[cfg(feature = "table")]
-pub fn take_table<F: NorFlash>(table: &mut Table<F>, behaviour: Behaviour) -> [u8; STATE_RECORD_LEN] {
+pub fn take_table<F: NorFlash>(table: &mut Table<F>, behaviour: Behaviour) -> TakenTable {
     let confirms = !matches!(behaviour, Behaviour::NeverConfirms | Behaviour::Hangs);
     let mut word = [0; REJECT.len()];
     let is_rejected = table.read(0, &mut word).is_ok() && word == *REJECT;
@@ -110,7 +125,7 @@ pub fn take_table<F: NorFlash>(table: &mut Table<F>, behaviour: Behaviour) -> [u
         // One that is not confirmed goes back at the next reset; the record says what came of it.
         let _on_trial = table.confirm();
     }
-    table.state_record(MAX_REQUEST_LEN)
+    TakenTable { record: table.state_record(MAX_REQUEST_LEN), is_rejected }
 }
 
 impl<F: NorFlash> Handler for Application<F> {
@@ -124,7 +139,7 @@ impl<F: NorFlash> Handler for Application<F> {
             }
             did::STATE_RECORD => answer.append(&self.device.state_record(MAX_REQUEST_LEN)),
             #[cfg(feature = "table")]
-            did::TABLE_STATE => answer.append(&self.table.ok_or(Nrc::REQUEST_OUT_OF_RANGE)?),
+            did::TABLE_STATE => answer.append(&self.table.ok_or(Nrc::REQUEST_OUT_OF_RANGE)?.record),
             did::IDENTITY => {
                 let unknown = [0; 16];
                 let identity = self.device.identity();

@@ -46,17 +46,17 @@ fn main() -> ! {
     let psram = unsafe { Psram::take() };
     let Ok(array) = FlashArray::power_up(psram, FLASH_LEN) else { machine.halt() };
     #[cfg(feature = "table")]
-    let (array, record) = {
+    let (array, taken) = {
         let Ok(flash) = Flash::new(array, qemu_mps2_support::TABLE_LAYOUT) else { machine.halt() };
         let mut table = bootloader::application::Table::open(flash, &MAILBOX.get());
-        let record = demo_application::take_table(&mut table, DESCRIPTOR.behaviour);
-        (table.release(), record)
+        let taken = demo_application::take_table(&mut table, DESCRIPTOR.behaviour);
+        (table.release(), taken)
     };
     let Ok(flash) = Flash::new(array, LAYOUT) else { machine.halt() };
 
     let application = Application::new(Device::open(flash), DESCRIPTOR);
     #[cfg(feature = "table")]
-    let application = application.with_table(record);
+    let application = application.with_table(taken);
     let mut application = application;
     // A journal that cannot be written leaves the trial as it is: the next reset reverts, or finds a copy that was written.
     if machine.can().is_up() && ballast_is_intact() {

@@ -172,14 +172,14 @@ async fn run_application(
     let mut application = Application::new(Device::open(flash(file, LAYOUT)?), descriptor);
     if let Some(layout) = table {
         let mut table = Table::open(flash(file, *layout)?, &kept.mailbox);
-        let record = take_table(&mut table, descriptor.behaviour);
+        let taken = take_table(&mut table, descriptor.behaviour);
         let said = table.found().map(|found| (found.sequence, found.is_on_trial));
         log(&match said {
             None => "no table".to_owned(),
             Some((sequence, false)) => format!("table {sequence}"),
             Some((sequence, true)) => format!("table {sequence}: not confirmed"),
         });
-        application = application.with_table(record);
+        application = application.with_table(taken);
     }
     // The self-test of the board has no counterpart here: reading the descriptor was the test.
     match application.self_test_passed() {
