@@ -153,18 +153,8 @@ impl ContentFiles<'_> {
         let ReleaseImages { first, second, table } =
             inspected.map_err(|error| Error::refused_manifest(path, error))?;
         let [for_second, for_table] = self.options;
-        let second = paired(
-            self.second_image.zip(second),
-            (self.second_image.is_some(), second.is_some()),
-            format!("the release has an image for the second slot; pass {for_second}"),
-            format!("the release has one image for both slots; omit {for_second}"),
-        )?;
-        let table = paired(
-            self.table.zip(table),
-            (self.table.is_some(), table.is_some()),
-            format!("the release has a table beside its image; pass {for_table}"),
-            format!("the release has no table beside its image; omit {for_table}"),
-        )?;
+        let second = paired(self.second_image, second, "an image for the second slot", for_second)?;
+        let table = paired(self.table, table, "a table beside its image", for_table)?;
         let files = [Some((self.image, first)), second, table].into_iter().flatten();
         let content = files.map(|(path, named)| {
             let content = read(path, MAX_IMAGE_LEN)?;
@@ -175,17 +165,18 @@ impl ContentFiles<'_> {
     }
 }
 
-/// What a file is for, if both are there or none is.
-fn paired<T>(
-    pair: Option<T>,
-    (is_given, is_named): (bool, bool),
-    missing: String,
-    too_much: String,
-) -> Result<Option<T>, Error> {
-    match (is_given, is_named) {
-        (false, true) => Err(Error::usage(missing)),
-        (true, false) => Err(Error::usage(too_much)),
-        _ => Ok(pair),
+/// A file and what it is for; neither without the other. `options` are those of the command that are for it.
+fn paired<F, N>(
+    file: Option<F>,
+    named: Option<N>,
+    what: &str,
+    options: &str,
+) -> Result<Option<(F, N)>, Error> {
+    match (file, named) {
+        (Some(file), Some(named)) => Ok(Some((file, named))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Error::usage(format!("the release has {what}; pass {options}"))),
+        (Some(_), None) => Err(Error::usage(format!("the release does not have {what}; omit {options}"))),
     }
 }
 

@@ -23,12 +23,13 @@ use ciborium::Value;
 use trust::author::{Signer, read_unverified_credential};
 use trust::{Kid, Role};
 
+use crate::component::{ComponentId, Target};
 use crate::dry_run::{ImageReference, image_for_any};
 use crate::envelope::{AUTHENTICATION_WRAPPER, ENVELOPE_TAG, MANIFEST, may_sign_manifests};
 use crate::error::{Error, ErrorKind};
 use crate::host::{Envelope, Manifest};
 use crate::limits::{MAX_ENVELOPE_HEAD_LEN, MAX_URI_LEN};
-use crate::manifest::{ComponentId, INSTALL, PAYLOAD_FETCH, TEXT, Target};
+use crate::manifest::{INSTALL, PAYLOAD_FETCH, TEXT};
 use crate::structure::Bounds;
 use crate::text::{ComponentText, ManifestText};
 use crate::vocabulary::EnvelopeElement;

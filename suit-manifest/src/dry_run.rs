@@ -4,11 +4,12 @@
 
 use trust::encryption::EncryptionInfo;
 
+#[cfg(any(test, feature = "host"))]
+use crate::component::Target;
+use crate::component::{ComponentId, Wanted};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-#[cfg(any(test, feature = "host"))]
-use crate::manifest::Target;
-use crate::manifest::{ComponentId, ManifestOf, Wanted};
+use crate::manifest::ManifestOf;
 use crate::processor::{Platform, PlatformError};
 use crate::profile::{Decrypted, Installs};
 use crate::reason::Reason;

@@ -25,6 +25,7 @@ pub mod argument;
 #[cfg(any(test, feature = "author"))]
 pub mod author;
 mod command;
+mod component;
 mod digest;
 mod dry_run;
 #[cfg(any(test, feature = "host"))]
@@ -49,6 +50,7 @@ mod text;
 pub mod vocabulary;
 mod walk;
 
+pub use component::{ComponentId, Components, Target, Wanted};
 pub use digest::Digest;
 pub use dry_run::{
     DeviceIdentity, ImageReference, image_reference, image_reference_for, second_image_reference,
@@ -59,7 +61,7 @@ pub use envelope::{Authenticated, AuthenticatedOf, Envelope, EnvelopeOf};
 pub use error::{Condition, Error, ErrorKind};
 pub use integrated::Integrated;
 pub use limits::{MAX_ENVELOPE_HEAD_LEN, MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
-pub use manifest::{ComponentId, Components, Manifest, ManifestOf, Section, Target, Wanted};
+pub use manifest::{Manifest, ManifestOf, Section};
 pub use processor::{Fetch, Platform, PlatformError, Processor, ProcessorOf, Step};
 pub use reason::Reason;
 pub use text::{ComponentText, ManifestText, Text, TextEntry};

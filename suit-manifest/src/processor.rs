@@ -19,10 +19,11 @@ mod platform;
 use trust::cbor::{Span, Uint};
 
 use crate::command::{Command, read_reporting_policy};
+use crate::component::Components;
 use crate::envelope::AuthenticatedOf;
 use crate::error::{Condition, Error, ErrorKind};
 use crate::limits::{MAX_COMPONENTS, MAX_NESTING, MAX_STEPS};
-use crate::manifest::{Components, ManifestOf, Section};
+use crate::manifest::{ManifestOf, Section};
 use crate::parameter::{Parameter, ParametersOf};
 use crate::profile::{Issued, Loader, Profile};
 use crate::source::Source;

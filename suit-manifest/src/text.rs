@@ -2,8 +2,8 @@
 
 use trust::cbor::{Major, Span};
 
+use crate::component::{ComponentId, Components};
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ComponentId, Components};
 use crate::reason::Reason;
 use crate::source::Source;
 pub use crate::vocabulary::{ComponentText, ManifestText};

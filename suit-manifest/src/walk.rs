@@ -20,9 +20,10 @@
 
 use trust::cbor::Utf8;
 
+use crate::component::Target;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{ManifestOf, Section, Target};
+use crate::manifest::{ManifestOf, Section};
 use crate::processor::{Contents, Fetch, Platform, ProcessorOf, Step};
 use crate::profile::{Installs, Loader};
 

@@ -11,7 +11,7 @@ use super::{
     SlotImage, UpdateDescription, bytes, encode, map, segments, sequence, text,
 };
 use crate::argument::{DigestAlgorithm, TAG_PEN};
-use crate::manifest::{ComponentId, Target};
+use crate::component::{ComponentId, Target};
 use crate::vocabulary::{CommandCode, Comparison, ManifestElement, ParameterKey, WaitEventKey};
 
 /// A command with its argument.

@@ -2,8 +2,8 @@
 
 use trust::cbor::Utf8;
 
+use crate::component::ComponentId;
 use crate::digest::Digest;
-use crate::manifest::ComponentId;
 use crate::reason::Reason;
 
 /// The reason for which the platform could not answer.

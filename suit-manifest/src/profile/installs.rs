@@ -8,9 +8,9 @@ use trust::encryption::EncryptionInfo;
 use super::decrypting::Focus;
 use super::extension::mask;
 use super::{Decrypting, Loader, Profile};
+use crate::component::{Components, Target};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind};
-use crate::manifest::{Components, Target};
 use crate::processor::{Contents, Platform, ProcessorOf};
 
 /// What an image is that comes encrypted: the image that is installed, and how to get it out of what is fetched.

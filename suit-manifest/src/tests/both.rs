@@ -9,8 +9,8 @@ use super::support::*;
 use crate::author::{AuthorError, SlotImage, UpdateDescription, create, image_uri, inspect, sign};
 use crate::profile::{Decrypting, Loader};
 use crate::{
-    AuthenticatedOf, ComponentId, Condition, DeviceIdentity, Digest, EnvelopeOf, Error, ErrorKind, Platform,
-    PlatformError, Section, Target, Walk, Walked, image_reference_for,
+    AuthenticatedOf, ComponentId, Condition, DeviceIdentity, EnvelopeOf, Error, ErrorKind, Section, Target,
+    Walk, Walked, image_reference_for,
 };
 
 const TABLE: [u8; 32] = [0x7A; 32];
@@ -53,27 +53,8 @@ fn refusals(release: Release) -> [Option<ErrorKind>; 2] {
 }
 
 /// A device that has both, and answers for one of them.
-struct Both(Device);
-
-impl Platform for Both {
-    fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.0.vendor_matches(component, id)
-    }
-    fn class_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.0.class_matches(component, id)
-    }
-    fn device_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-        self.0.device_matches(component, id)
-    }
-    fn component_slot(&mut self, component: u32) -> Option<u64> {
-        self.0.component_slot(component)
-    }
-    fn image_matches(&mut self, at: u32, digest: &Digest<'_>, size: u64) -> Result<bool, PlatformError> {
-        self.0.image_matches(at, digest, size)
-    }
-    fn supports(&self, id: &ComponentId<'_>) -> bool {
-        Target::Firmware.of_any().has(id, true)
-    }
+fn device_of(device: Device) -> Having {
+    Having { device, wanted: Target::Firmware.of_any(), decrypts: true }
 }
 
 #[test]
@@ -160,21 +141,21 @@ fn each_walk_over_both_takes_its_own() {
         // What lies in the other component is wrong, and nobody asks.
         let mut images = vec![([0; 32], 0); 2];
         images[own] = (digest, size);
-        let mut device = Both(Device { images, ..Device::default() });
+        let mut device = device_of(Device { images, ..Device::default() });
         let mut walk = Walk::install(manifest, target);
         let Walked::Fetch(image) = walk.run(&mut device).unwrap() else { panic!("{target:?}") };
         assert_eq!((image.component as usize, *image.digest.sha256(), image.size), (own, digest, size));
         assert_eq!(walk.run(&mut device), Ok(Walked::Complete));
         assert_eq!(Walk::boot(manifest, target, size).run(&mut device), Ok(Walked::Complete));
-        let images = device.0.asked.iter().filter(|asked| asked.starts_with("image"));
+        let images = device.device.asked.iter().filter(|asked| asked.starts_with("image"));
         assert!(images.clone().count() > 1 && images.clone().all(|asked| *asked == format!("image {own}")));
         let mismatch = ErrorKind::ConditionFailed(Condition::ImageMatch);
         let wrong = Walk::boot(manifest, target, size + 1).run(&mut device).unwrap_err();
         assert_eq!(wrong.kind, mismatch);
-        device.0.images[own].0 = [1; 32];
+        device.device.images[own].0 = [1; 32];
         assert_eq!(Walk::boot(manifest, target, size).run(&mut device).unwrap_err().kind, mismatch);
         // The conditions of the device are those of both.
-        device.0.class = [0; 16];
+        device.device.class = [0; 16];
         let refused = Walk::install(manifest, target).run(&mut device).unwrap_err();
         assert_eq!(refused.kind, ErrorKind::ConditionFailed(Condition::Class));
     }
@@ -236,7 +217,7 @@ fn suit68_both_halves_of_a_release_are_whole_and_in_their_places() {
     assert_eq!(refusals(Release { copy: copied, ..by_hand() }), [None, wrong]);
     assert!(authentic(&by_hand().signed()).manifest().has_section(Section::Invoke));
     let kind = |walked: Result<Walked<'_>, Error>| walked.map(drop).map_err(|error| error.kind);
-    let mut device = Both(Device::default());
+    let mut device = device_of(Device::default());
     let envelope = Release { components: vec![app, component(&[b"other"])], ..by_hand() }.signed();
     let walked = kind(Walk::install(authentic(&envelope).manifest(), Target::Firmware).run(&mut device));
     assert_eq!(walked, Err(ErrorKind::ComponentUnsupported));

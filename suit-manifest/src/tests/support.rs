@@ -11,7 +11,7 @@ use trust::{Anchor, RevocationList, Role, TrustStore, UnixTime};
 use crate::author::UpdateDescription;
 use crate::{
     Authenticated, ComponentId, Digest, Envelope, Error, ErrorKind, Platform, PlatformError, Processor,
-    Reason, Section, Step,
+    Reason, Section, Step, Wanted,
 };
 
 pub(super) const VENDOR: [u8; 16] = [0xa1; 16];
@@ -373,4 +373,37 @@ pub(super) fn run_install(
     commands: impl IntoIterator<Item = (i64, Value)>,
 ) -> Result<Vec<String>, ErrorKind> {
     run(&Parts::install(commands), Section::Install).map_err(|error| error.kind)
+}
+
+/// The same with the components from which this is wanted, by their names.
+pub(super) struct Having {
+    pub(super) device: Device,
+    pub(super) wanted: Wanted,
+    pub(super) decrypts: bool,
+}
+
+impl Platform for Having {
+    fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
+        self.device.vendor_matches(component, id)
+    }
+
+    fn class_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
+        self.device.class_matches(component, id)
+    }
+
+    fn device_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
+        self.device.device_matches(component, id)
+    }
+
+    fn component_slot(&mut self, component: u32) -> Option<u64> {
+        self.device.component_slot(component)
+    }
+
+    fn image_matches(&mut self, at: u32, digest: &Digest<'_>, size: u64) -> Result<bool, PlatformError> {
+        self.device.image_matches(at, digest, size)
+    }
+
+    fn supports(&self, id: &ComponentId<'_>) -> bool {
+        self.wanted.has(id, self.decrypts)
+    }
 }

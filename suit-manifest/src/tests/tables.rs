@@ -96,38 +96,13 @@ fn tables_are_written_as_they_are_read() {
 /// A device goes through a table as it installs it, and once more at each boot.
 #[test]
 fn a_walk_over_a_table_ends_after_validate() {
-    struct Table(Device);
-    impl crate::Platform for Table {
-        fn vendor_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-            self.0.vendor_matches(component, id)
-        }
-        fn class_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-            self.0.class_matches(component, id)
-        }
-        fn device_matches(&mut self, component: u32, id: &[u8; 16]) -> bool {
-            self.0.device_matches(component, id)
-        }
-        fn component_slot(&mut self, component: u32) -> Option<u64> {
-            self.0.component_slot(component)
-        }
-        fn image_matches(
-            &mut self,
-            component: u32,
-            digest: &crate::Digest<'_>,
-            size: u64,
-        ) -> Result<bool, crate::PlatformError> {
-            self.0.image_matches(component, digest, size)
-        }
-        fn supports(&self, id: &ComponentId<'_>) -> bool {
-            Target::Table.has(id, false)
-        }
-    }
     let envelope = plain().signed();
     let anchors = [Anchor::root(root().public_key())];
     let authenticated = EnvelopeOf::<Decrypting>::parse(&envelope)
         .and_then(|parsed| parsed.authenticate(&TrustStore::new(&anchors)))
         .unwrap();
-    let mut device = Table(Device::default());
+    let wanted = Target::Table.into();
+    let mut device = Having { device: Device::default(), wanted, decrypts: false };
     let mut walk = Walk::install(authenticated.manifest(), Target::Table);
     assert!(matches!(walk.run(&mut device), Ok(Walked::Fetch(image)) if image.component == 0));
     for _ in 0..2 {
@@ -141,7 +116,7 @@ fn a_walk_over_a_table_ends_after_validate() {
         kind(Walk::boot(authenticated.manifest(), Target::Table, IMAGE_SIZE - 1).run(&mut device)),
         mismatch
     );
-    device.0.images[0].0 = CIPHERTEXT;
+    device.device.images[0].0 = CIPHERTEXT;
     let mut boot = Walk::boot(authenticated.manifest(), Target::Table, IMAGE_SIZE);
     for _ in 0..2 {
         assert_eq!(kind(boot.run(&mut device)), mismatch);

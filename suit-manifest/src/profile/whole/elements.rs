@@ -2,7 +2,8 @@
 
 use trust::cbor::Span;
 
-use crate::manifest::{ComponentId, Member};
+use crate::component::ComponentId;
+use crate::manifest::Member;
 use crate::profile::extension::mask;
 use crate::source::Source;
 use crate::span::Wrapped;
