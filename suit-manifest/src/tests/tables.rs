@@ -195,6 +195,23 @@ fn suit62_a_table_is_the_first_component_and_validated() {
     for wanted in [Target::Firmware, Target::Table] {
         assert!(found_as(wanted, &envelope).is_err());
     }
+    // Nor when its commands are for it in that place.
+    let of_image = || [(3, image_digest(&IMAGE)), (14, IMAGE_SIZE.into())];
+    let ciphertext = [(3, image_digest(&CIPHERTEXT)), (14, (IMAGE_SIZE + 16).into()), uri("x")];
+    let decryption = [(19, bytes(&encryption().info)), (22, 0.into())];
+    let moved = Release {
+        components: vec![component(&[b"table", b"encrypted"]), component(&[b"table"])],
+        fetch: vec![component_index(0), parameters(ciphertext), simple(21), simple(3)],
+        copy: vec![
+            component_index(1),
+            parameters(of_image().into_iter().chain(decryption)),
+            simple(22),
+            simple(3),
+        ],
+        validate: vec![component_index(1), parameters(of_image()), simple(3)],
+        ..encrypted()
+    };
+    assert_eq!(refusal(moved), ErrorKind::ImageReference);
     // Vendor and class are checked as for firmware.
     let parts = Parts {
         components: vec![component(&[b"table"])],
