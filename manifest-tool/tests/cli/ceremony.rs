@@ -90,6 +90,13 @@ pub(super) fn fails(workshop: &Workshop, line: &str) -> (String, i32) {
     workshop.run(&[&["--json"], &split(line)[..]].concat()).refusal()
 }
 
+/// The twelve words of a fingerprint as the page has them: six on each of two lines.
+fn halves(words: &str) -> (String, String) {
+    let words: Vec<&str> = words.split(' ').collect();
+    assert_eq!(words.len(), 12, "{words:?}");
+    (words[..6].join(" "), words[6..].join(" "))
+}
+
 #[test]
 fn a_ceremony_from_the_plan_to_the_proof() {
     let workshop = desk();
@@ -97,11 +104,12 @@ fn a_ceremony_from_the_plan_to_the_proof() {
     let steps = planned["steps"].as_array().unwrap();
     assert_eq!((steps.len(), &steps[0]), (12, &json!("present")));
     let page = workshop.run(&split("ceremony plan plan.toml")).stdout;
+    let (first, second) = halves(planned["words"].as_str().unwrap());
     for words in [
         "Ada Example (operator, custodian)",
         "made here, in stick-1/root.pem",
         "2 of 3",
-        planned["words"].as_str().unwrap(),
+        &format!("\nin words       {first}\n               {second}\n"),
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }

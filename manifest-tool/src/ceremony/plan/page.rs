@@ -10,6 +10,8 @@ use crate::error::Error;
 pub const PAGE_LINES: usize = 66;
 /// Columns of a page.
 const PAGE_COLUMNS: usize = 100;
+/// Words of a fingerprint on a line, as on the pages of shares: lines that two people compare break at the same place.
+const WORDS_ON_A_LINE: usize = 6;
 
 /// Fails for a plan that does not fit onto a page: nobody would read it in the room.
 pub(super) fn check(path: &Path, plan: &Plan) -> Result<(), Error> {
@@ -28,8 +30,11 @@ pub fn text(plan: &Plan) -> String {
         ("purpose", plan.purpose.clone()),
         ("company", plan.vendor.clone()),
         ("plan", plan.fingerprint().groups()),
-        ("in words", plan.fingerprint().words().join(" ")),
     ];
+    let words = plan.fingerprint().words();
+    for (place, words) in words.chunks(WORDS_ON_A_LINE).enumerate() {
+        rows.push((if place == 0 { "in words" } else { "" }, words.join(" ")));
+    }
     for person in &plan.people {
         let duties: Vec<&str> = person.duties.iter().map(|duty| duty.name()).collect();
         rows.push(("present", format!("{} ({})", person.name, duties.join(", "))));
