@@ -2,7 +2,7 @@
 
 use bootloader::layout::{Area, Layout, Slot};
 use bootloader::state::BootState;
-use device_harness::device::{Boot, DeviceOf, Part, Placed};
+use device_harness::device::{Boot, DeviceOf, Failure, Part, Placed};
 use flash_model::{Chip, Medium, Random};
 
 use crate::case::{Case, Kind, LIVES, Unit};
@@ -69,6 +69,8 @@ impl<P, L> Observer<P, L> for Silent {
     fn confirms(&mut self, _: &Release) {}
 
     fn confirmed(&mut self, _: &Release) {}
+
+    fn refused(&mut self, _: Failure) {}
 
     fn says(&mut self, _: &str) {}
 }

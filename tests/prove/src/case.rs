@@ -142,6 +142,11 @@ impl Kind {
         matches!(self, Self::Flip | Self::Decay | Self::DecayWithin | Self::ReadLasts)
     }
 
+    /// Whether what the driver said to be in flash is there, and stays.
+    pub fn keeps_content(self) -> bool {
+        self.passes() && self != Self::Silent
+    }
+
     /// Whether it is over once it has happened, and no content is lost.
     pub fn passes(self) -> bool {
         !matches!(

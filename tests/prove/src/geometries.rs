@@ -4,7 +4,7 @@
 
 use bootloader::authority::Roots;
 use bootloader::layout::Layout;
-use device_harness::part::{self, Faulting, Tabled, Two, table_beside};
+use device_harness::part::{self, Deciphering, Faulting, Tabled, Two, table_beside};
 use flash_model::{Chip, Nor};
 
 use crate::bench::{Bench, Geometry};
@@ -12,6 +12,8 @@ use crate::life::Step;
 
 /// Image pages of a slot.
 const PAGES: u32 = 2;
+/// Bytes of an image that is committed before it is whole.
+const LONG: u32 = 5 * 1024;
 
 type Maker = fn(&'static str) -> Box<dyn Geometry>;
 
@@ -21,16 +23,22 @@ fn even<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geo
     Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::OF_FIRMWARE))
 }
 
+/// A layout with room for images that are committed before they are whole.
+pub fn long<const PAGE: usize>() -> Layout {
+    let page = u32::try_from(PAGE).expect("a page");
+    part::layout(page, LONG.div_ceil(page).max(PAGES))
+}
+
 /// Releases come as one file.
 fn by_file<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
-    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let layout = long::<PAGE>();
     let chip = Chip::even(WORD, PAGE, layout.flash_len() as usize);
-    Box::new(Bench::<Nor<WORD, PAGE>>::new(name, &[chip], layout, &Step::BY_FILE))
+    Box::new(Bench::<Nor<WORD, PAGE>, Deciphering>::new(name, &[chip], layout, &Step::BY_FILE))
 }
 
 /// A table beside the firmware.
 fn tabled<const WORD: usize, const PAGE: usize>(name: &'static str) -> Box<dyn Geometry> {
-    let layout = part::layout(u32::try_from(PAGE).expect("a page"), PAGES);
+    let layout = long::<PAGE>();
     let chip = Chip::even(WORD, PAGE, table_beside(&layout).flash_len() as usize);
     Box::new(Bench::<Nor<WORD, PAGE>, Tabled<Roots>>::new(name, &[chip], layout, &Step::WITH_A_TABLE))
 }

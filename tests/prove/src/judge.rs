@@ -1,6 +1,7 @@
 //! The promises that hold after every fault: a device boots within so many resets; its image is wholly the old or wholly
 //! the new one; floors did not fall and did not rise before the image confirmed; no word is programmed twice; a further
-//! boot changes nothing; a device that cannot run anything still takes a new install.
+//! boot changes nothing; a device that cannot run anything still takes a new install; an install that is continued is the
+//! same content.
 
 mod fault;
 mod promises;
@@ -131,6 +132,7 @@ fn one<P: Part, L: Placed>(
             confirmed: Vec::new(),
             told_floor: states[0].floor,
         }),
+        keeps_content: case.kind.keeps_content(),
         must_run: facts.before.active.is_some(),
         idle_resets: 0,
         worst: 0,

@@ -27,22 +27,24 @@ pub enum Step {
     Abandon,
     /// An update in which the journal erases a half.
     Turnover,
-    /// A newer release comes as one file.
+    /// A newer release comes as one file, which begins anew after each cut.
     File,
+    /// A newer one, encrypted, comes as one file, and a host continues it where it was cut.
+    Continued,
     /// The first table is installed, tried and confirmed.
     TableFirst,
     /// One that only this device can read takes its place.
     TableUpdate,
     /// One is tried, is not confirmed, and goes.
     TableRevert,
-    /// A newer one, encrypted, comes as one file.
+    /// A newer one, encrypted, comes as one file, and a host continues it.
     TableFile,
     /// Firmware and a table come in one session, and are tried by one reset.
     Beside,
 }
 
 impl Step {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Provision,
         Self::First,
         Self::Update,
@@ -51,6 +53,7 @@ impl Step {
         Self::Abandon,
         Self::Turnover,
         Self::File,
+        Self::Continued,
         Self::TableFirst,
         Self::TableUpdate,
         Self::TableRevert,
@@ -61,7 +64,7 @@ impl Step {
     pub const OF_FIRMWARE: [Self; 7] =
         [Self::Provision, Self::First, Self::Update, Self::List, Self::Revert, Self::Abandon, Self::Turnover];
     /// That of one that is updated by any tool for UDS.
-    pub const BY_FILE: [Self; 3] = [Self::Provision, Self::First, Self::File];
+    pub const BY_FILE: [Self; 4] = [Self::Provision, Self::First, Self::File, Self::Continued];
     /// That of one with a table.
     pub const WITH_A_TABLE: [Self; 7] = [
         Self::Provision,
@@ -83,6 +86,7 @@ impl Step {
             Self::Abandon => "abandon",
             Self::Turnover => "turnover",
             Self::File => "file",
+            Self::Continued => "continued",
             Self::TableFirst => "table-first",
             Self::TableUpdate => "table-update",
             Self::TableRevert => "table-revert",
@@ -111,6 +115,8 @@ pub trait Observer<P, L> {
     fn confirms(&mut self, release: &Release);
     /// It has, and was told so.
     fn confirmed(&mut self, release: &Release);
+    /// A release was not taken.
+    fn refused(&mut self, failure: Failure);
     fn says(&mut self, what: &str);
 }
 
@@ -176,7 +182,7 @@ impl<P: Part, L: Placed, O: Observer<P, L>> Living<'_, P, L, O> {
 
     /// Installs; a device that misses its list gets it first.
     pub fn install(&mut self, release: &Release) -> Result<(), Failure> {
-        match self.send_release(release) {
+        let result = match self.send_release(release) {
             Err(failure) if failure.reason() == Some(Reason::RevocationMalformed) => {
                 self.observer.says("the device misses its list");
                 let domains = self.device.state().domains;
@@ -186,13 +192,17 @@ impl<P: Part, L: Placed, O: Observer<P, L>> Living<'_, P, L, O> {
                 self.send_release(release)
             }
             result => result,
-        }
+        };
+        result.inspect_err(|&failure| self.observer.refused(failure))
     }
 
     fn send_release(&mut self, release: &Release) -> Result<(), Failure> {
         let Release { component, envelope, sent, .. } = release;
         match sent {
-            Sent::File(file) => self.device.install_file(*component, file),
+            Sent::File { continued: Some(content), .. } if self.is_half_way(release) => {
+                self.device.install_of(*component, envelope, content)
+            }
+            Sent::File { file, .. } => self.device.install_file(*component, file),
             Sent::Ciphertext(content) => self.device.install_of(*component, envelope, content),
             Sent::Image => {
                 let layout = self.device.layout;
@@ -203,6 +213,13 @@ impl<P: Part, L: Placed, O: Observer<P, L>> Living<'_, P, L, O> {
                 self.device.install_of(*component, envelope, image)
             }
         }
+    }
+
+    /// Whether some of this release is committed, and the rest is missing.
+    fn is_half_way(&self, release: &Release) -> bool {
+        let state = self.device.state_of(release.component);
+        matches!(state.status, Status::Installing { offset: 1.. })
+            && state.spare.is_some_and(|image| image.sequence == release.sequence)
     }
 
     /// Whether this release is what runs after this boot, or the table that was handed over.

@@ -1,5 +1,6 @@
 //! All that a manufacturer makes for a device: what it is provisioned with, its lists, its firmware and its tables.
 
+use bootloader::COMMIT_INTERVAL;
 use bootloader::layout::{Layout, Slot};
 use bootloader::state::BootState;
 use device_harness::device::{DeviceOf, Part, Placed};
@@ -7,6 +8,7 @@ use device_harness::factory::{
     ContentAlgorithm, Factory, description, device_key, encrypted, in_one_file, one_file,
     provisioning_block_with, table_description,
 };
+use suit_manifest::author::UpdateDescription;
 use suit_manifest::profile::Installs as _;
 use update_protocol::profile::Component;
 
@@ -34,8 +36,8 @@ pub enum Sent {
     Image,
     /// The envelope, then this ciphertext.
     Ciphertext(Vec<u8>),
-    /// One file.
-    File(Vec<u8>),
+    /// One file; one that was cut off begins anew, or a host continues it with the rest of this content.
+    File { file: Vec<u8>, continued: Option<Vec<u8>> },
 }
 
 impl Release {
@@ -54,9 +56,12 @@ impl Release {
 const SEQUENCES: [u64; 4] = [1, 2, 3, 4];
 const OF_TURNOVERS: std::ops::Range<u64> = 10..40;
 const OF_RESCUES: std::ops::Range<u64> = 90..94;
-/// The one that comes as one file, and the one that comes beside a table.
+/// The one that comes as one file, the one that comes beside a table, and an encrypted file that a host continues.
 const OF_A_FILE: u64 = 5;
 const BESIDE: u64 = 6;
+const CONTINUED: u64 = 7;
+/// Tables that a cut may leave half committed.
+const LONG_TABLES: [u64; 2] = [2, 4];
 
 /// Whether a release of this number rescues a device.
 pub fn is_rescue(sequence: u64) -> bool {
@@ -76,7 +81,8 @@ impl World {
         let factory = Factory::new(1);
         let holders = [7, 8].map(|number| factory.with_new_release_key(number).release_kid());
         let keys = if L::Profile::DECRYPTS { vec![device_key(SERIAL)] } else { Vec::new() };
-        let numbers = SEQUENCES.into_iter().chain([OF_A_FILE, BESIDE]).chain(OF_TURNOVERS).chain(OF_RESCUES);
+        let numbers =
+            SEQUENCES.into_iter().chain([OF_A_FILE, BESIDE, CONTINUED]).chain(OF_TURNOVERS).chain(OF_RESCUES);
         Self {
             block: provisioning_block_with(&[factory.anchor()], None, &keys),
             lists: [factory.revocation_list(1, &holders[..1]), factory.revocation_list(2, &holders)],
@@ -128,6 +134,7 @@ impl World {
             Step::Revert => 3,
             Step::Abandon => 4,
             Step::File => OF_A_FILE,
+            Step::Continued => CONTINUED,
             Step::Beside => BESIDE,
         };
         self.release(sequence)
@@ -143,7 +150,8 @@ impl World {
             | Step::Revert
             | Step::Abandon
             | Step::Turnover
-            | Step::File => return None,
+            | Step::File
+            | Step::Continued => return None,
             Step::TableFirst => 1,
             Step::TableUpdate => 2,
             Step::TableRevert => 3,
@@ -160,9 +168,16 @@ fn len<P: Part, L: Placed>(device: &DeviceOf<P, L>, sequence: u64) -> usize {
     if sequence.is_multiple_of(2) { page + 21 } else { page / 2 + 13 }
 }
 
+/// One that goes on behind its first commit, if it was cut there.
+fn long<P: Part, L: Placed>(device: &DeviceOf<P, L>, sequence: u64) -> usize {
+    let committed = COMMIT_INTERVAL.max(device.layout.page()) as usize;
+    committed + 61 * usize::try_from(sequence).expect("few")
+}
+
 fn firmware<P: Part, L: Placed>(factory: &Factory, device: &DeviceOf<P, L>, sequence: u64) -> Release {
     let capacity = device.layout.image_capacity() as usize;
-    let len = len(device, sequence);
+    let is_file = [OF_A_FILE, CONTINUED].contains(&sequence);
+    let len = if is_file { long(device, sequence) } else { len(device, sequence) };
     let fill = sequence.to_le_bytes()[0] ^ 0x55;
     // The image for the other slot has another length, too.
     let images = [(Slot::A, len), (Slot::B, len + 3)]
@@ -171,7 +186,11 @@ fn firmware<P: Part, L: Placed>(factory: &Factory, device: &DeviceOf<P, L>, sequ
     let component = Component::Firmware;
     if sequence == OF_A_FILE {
         let envelope = factory.envelope_of(&in_one_file(&description(sequence, first)));
-        let sent = Sent::File(one_file(&envelope, first));
+        let sent = Sent::File { file: one_file(&envelope, first), continued: None };
+        return Release { component, sequence, envelope, images, sent };
+    }
+    if sequence == CONTINUED {
+        let (envelope, sent) = encrypted_file(factory, &description(sequence, first), first);
         return Release { component, sequence, envelope, images, sent };
     }
     let envelope = match device.layout.component_slot(Slot::B) {
@@ -181,9 +200,19 @@ fn firmware<P: Part, L: Placed>(factory: &Factory, device: &DeviceOf<P, L>, sequ
     Release { component, sequence, envelope, images, sent: Sent::Image }
 }
 
+/// One file that this device alone can read, and whose bytes a tag seals.
+fn encrypted_file(factory: &Factory, plain: &UpdateDescription, bytes: &[u8]) -> (Vec<u8>, Sent) {
+    let (update, content) = encrypted(plain, bytes, ContentAlgorithm::A128Gcm, &[device_key(SERIAL)]);
+    let envelope = factory.envelope_of(&in_one_file(&update));
+    let file = one_file(&envelope, &content);
+    (envelope, Sent::File { file, continued: Some(content) })
+}
+
 /// The first and the third one are plain, the fourth one comes as one file.
 fn table<P: Part, L: Placed>(factory: &Factory, device: &DeviceOf<P, L>, sequence: u64) -> Release {
-    let table = vec![sequence.to_le_bytes()[0] ^ 0xAA; len(device, sequence)];
+    let is_long = LONG_TABLES.contains(&sequence);
+    let len = if is_long { long(device, sequence) } else { len(device, sequence) };
+    let table = vec![sequence.to_le_bytes()[0] ^ 0xAA; len];
     let (component, plain) = (Component::Table, table_description(sequence, &table));
     let keys = [device_key(SERIAL)];
     let release =
@@ -191,10 +220,8 @@ fn table<P: Part, L: Placed>(factory: &Factory, device: &DeviceOf<P, L>, sequenc
     match sequence {
         1 | 3 => release(factory.envelope_of(&plain), Sent::Image),
         4 => {
-            let (update, content) = encrypted(&plain, &table, ContentAlgorithm::A128Gcm, &keys);
-            let envelope = factory.envelope_of(&in_one_file(&update));
-            let file = one_file(&envelope, &content);
-            release(envelope, Sent::File(file))
+            let (envelope, sent) = encrypted_file(factory, &plain, &table);
+            release(envelope, sent)
         }
         _ => {
             let (update, content) = encrypted(&plain, &table, ContentAlgorithm::A128Ctr, &keys);

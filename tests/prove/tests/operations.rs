@@ -85,3 +85,15 @@ fn boot95_a_device_with_a_table_survives_words_that_decay_within_its_update() {
 fn suit66_a_device_that_takes_one_file_survives_each_error_that_lasts() {
     survives_each(Kind::ErrorLasts, "w16-p2048-file", &[Step::File], 1);
 }
+
+/// Behind its first commit an encrypted file goes on where its key stream and its tag have to be found again.
+#[test]
+fn sym38_an_encrypted_file_goes_on_after_each_cut() {
+    survives_each(Kind::CutNothing, "w16-p2048-file", &[Step::Continued], 3);
+}
+
+/// The same of a table, and of one that is encrypted without a tag.
+#[test]
+fn sym38_an_encrypted_table_goes_on_after_each_cut() {
+    survives_each(Kind::CutNothing, "w32-p512-table", &[Step::TableUpdate, Step::TableFile], 1);
+}

@@ -1,7 +1,8 @@
 //! What a case shows on its way: each reset is held against the promises that hold at every instant.
 
 use bootloader::state::BootState;
-use device_harness::device::{Boot, DeviceOf, Part, Placed};
+use device_harness::device::{Boot, DeviceOf, Failure, Part, Placed};
+use suit_manifest::Reason;
 use update_protocol::profile::Component;
 
 use super::table::{Broken, Witness};
@@ -24,6 +25,8 @@ pub(super) struct Judge<'j> {
     pub(super) is_rescued: bool,
     /// The table, on a device with one.
     pub(super) table: Option<Witness>,
+    /// What is in flash stays there: a release that comes is what its manifest says.
+    pub(super) keeps_content: bool,
     /// An image has to run.
     pub(super) must_run: bool,
     /// Resets in a row that led to no image.
@@ -139,6 +142,14 @@ impl<P: Part, L: Placed> Observer<P, L> for Judge<'_> {
                 self.told_floor = release.sequence;
                 self.must_run = true;
             }
+        }
+    }
+
+    /// Whatever was cut: what goes on behind it is the same content.
+    fn refused(&mut self, failure: Failure) {
+        let reason = failure.reason();
+        if self.keeps_content && matches!(reason, Some(Reason::ImageDigestMismatch | Reason::ContentTag)) {
+            self.fail(Promise::Other, format!("a genuine release is refused: {reason:?}"));
         }
     }
 
