@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod device_report;
 pub mod identities;
 pub mod index;
+pub mod installs;
 pub mod life_cycle;
 pub mod order;
 pub mod records;

@@ -26,7 +26,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use suit_manifest::Target;
 
 pub use device_changes::Imported;
-pub use devices::{Registered, Retirement, StoredDevice, StoredEvent};
+pub use devices::{Installed, Registered, Retirement, StoredDevice, StoredEvent};
 pub use issuers::{IssuerInsertion, StoredIssuer};
 pub use readiness::DatabaseFault;
 pub use releases::{Insertion, NewEnvelope, ReleaseEvent, StoredEnvelope, StoredRelease, Withdrawal};
@@ -37,6 +37,7 @@ pub use successions::{StoredSuccession, SuccessionInsertion};
 use self::migrations::MIGRATIONS;
 use self::readiness::OpenedFile;
 use self::writer::Writer;
+use crate::domain::installs::Installs;
 
 /// How long a statement waits for another process (a backup) before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -185,6 +186,11 @@ fn sequence_of(key: &[u8]) -> Result<u64, StoreError> {
 fn target_of(name: &str) -> Result<Target, StoreError> {
     let named = [Target::Firmware, Target::Table].into_iter().find(|target| target.name() == name);
     named.ok_or(StoreError::Corrupt { what: "target" })
+}
+
+/// What has this name in the database.
+fn installs_of(name: &str) -> Result<Installs, StoreError> {
+    name.parse().map_err(|_| StoreError::Corrupt { what: "target" })
 }
 
 fn fixed<const N: usize>(bytes: &[u8], what: &'static str) -> Result<[u8; N], StoreError> {

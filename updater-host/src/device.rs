@@ -170,6 +170,21 @@ impl Device {
         Installed::new(version, &self.state)
     }
 
+    /// What it has of the component beside the one that is looked at; `None` while that is on trial by itself: a session ends
+    /// the trial. A table that came with its firmware stands as that does.
+    #[cfg(feature = "http")]
+    pub(crate) fn beside(&self, component: Component) -> Option<Installed> {
+        let state = self.other.as_ref().filter(|_| component != self.component)?;
+        let is_on_trial = matches!(state.image, ImageState::Trial | ImageState::Reverting);
+        let shares_its_end = component == Component::Table
+            && active_digest(state).is_some_and(|own| self.state.active_digest == own);
+        let version = match component {
+            Component::Firmware => self.application_version.as_ref(),
+            Component::Table => None,
+        };
+        (!is_on_trial || shares_its_end).then(|| Installed::new(version, state))
+    }
+
     /// The device, with this component looked at.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use update_protocol::profile::MAX_TEXT_LEN;
+use update_protocol::profile::{Component, MAX_TEXT_LEN};
 
 use crate::cache::{Cache, DataDirs};
 use crate::cli::{Cli, Contact};
@@ -19,7 +19,7 @@ use crate::queue::{Keeping, Queue, Report};
 use crate::release::{Facts, Release};
 use crate::restart::Outcome;
 use crate::server::Server;
-use crate::server::wire::{DeviceBody, EventBody, EventKind, SaidBody};
+use crate::server::wire::{DeviceBody, EventBody, EventKind, EventTarget, SaidBody, TableBody};
 use crate::source::Online;
 use crate::trusted::now;
 use crate::update::Ended;
@@ -124,6 +124,7 @@ impl Reporting {
             Report::Event(EventBody {
                 kind,
                 release: None,
+                target: None,
                 release_kid: None,
                 version: None,
                 sequence: None,
@@ -212,10 +213,25 @@ fn lasting(cli: &Cli, output: &Output) -> Result<Option<DataDirs>, Error> {
     }
 }
 
-/// What a device runs. `release` names the key that signed it, if it is the one.
+/// What a device runs, and its table. `installed` is what it has of that to which it is turned; `release` says more of what it
+/// is the release of.
 fn registration(device: &Device, installed: &Installed, release: Option<&Release>) -> Report {
     let facts = release.and_then(|release| release.facts.as_ref());
-    let runs = facts.filter(|facts| installed.digest == Some(facts.manifest_digest));
+    let is_own =
+        |installed: &Installed| facts.filter(|facts| installed.digest == Some(facts.manifest_digest));
+    let key_of =
+        |installed: &Installed| is_own(installed).and_then(Facts::release_key).map(|kid| hex::encode(kid.0));
+    let of = |component| {
+        if component == device.component { Some(installed.clone()) } else { device.beside(component) }
+    };
+    let firmware = of(Component::Firmware);
+    let table = of(Component::Table).map(|table| TableBody {
+        // Nobody but its release has a name for it.
+        version: is_own(&table).and_then(|facts| facts.version.as_deref()).and_then(reportable),
+        sequence: table.sequence,
+        manifest_digest: table.digest.map(hex::encode),
+        release_kid: key_of(&table),
+    });
     let mut anchors = Vec::new();
     for anchor in device.trust.iter().flat_map(|trust| &trust.anchors) {
         let kid = hex::encode(anchor.kid);
@@ -227,10 +243,11 @@ fn registration(device: &Device, installed: &Installed, release: Option<&Release
     Report::Device(DeviceBody {
         vendor: device.vendor(),
         class: device.class(),
-        version: installed.version.as_deref().and_then(reportable),
-        sequence: Some(installed.sequence),
-        manifest_digest: installed.digest.map(hex::encode),
-        release_kid: runs.and_then(Facts::release_key).map(|kid| hex::encode(kid.0)),
+        version: firmware.as_ref().and_then(|runs| runs.version.as_deref()).and_then(reportable),
+        sequence: firmware.as_ref().map(|runs| runs.sequence),
+        manifest_digest: firmware.as_ref().and_then(|runs| runs.digest).map(hex::encode),
+        release_kid: firmware.as_ref().and_then(key_of),
+        table,
         anchors,
         at: Some(now().0),
     })
@@ -246,6 +263,7 @@ fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
     Report::Event(EventBody {
         kind,
         release: facts.map(|facts| hex::encode(facts.manifest_digest)),
+        target: target_of_event(release),
         release_kid: facts
             .filter(|_| kind == EventKind::Confirmed)
             .and_then(Facts::release_key)
@@ -255,6 +273,15 @@ fn event(kind: EventKind, release: &Release, reason: Option<String>) -> Report {
         reason,
         at: now().0,
     })
+}
+
+/// What an update installs; `None`: firmware.
+fn target_of_event(release: &Release) -> Option<EventTarget> {
+    match release.facts.as_ref().map(|facts| facts.component) {
+        _ if release.table.is_some() => Some(EventTarget::Both),
+        Some(Component::Table) => Some(EventTarget::Table),
+        Some(Component::Firmware) | None => None,
+    }
 }
 
 /// A version as a server takes it: 1 to 32 printable ASCII characters.

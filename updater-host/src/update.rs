@@ -169,8 +169,7 @@ impl Run<'_> {
         };
         let tries = if is_tried { Ok(None) } else { checks.apply(device.check_tries(), output) };
         let offer = tries.and(offer);
-        // A server's registry is of what devices run.
-        let reporting = self.reporting.filter(|_| device.component == Component::Firmware);
+        let reporting = self.reporting;
         let release = match offer {
             Ok(Offer::Release(release)) if !is_done(device, &release, options) => release,
             offer => {

@@ -259,9 +259,25 @@ fn srv65_a_server_brings_firmware_and_table_each_its_newest() {
     let firmware = bench.fetch(&server, &["--target", "firmware"]);
     firmware.is_result("up-to-date", 0);
     assert_eq!(firmware.last["table"], Value::Null);
-    // The registry is of what runs.
+    // The registry knows of each what it is.
     let device = server.get("/v1/devices/A-0001");
     assert_eq!((&device["version"], &device["sequence"]), (&json!("2.0.0"), &json!(2)));
+    assert_eq!((&device["table"]["version"], &device["table"]["sequence"]), (&json!("41.0.0"), &json!(41)));
+    for (installed, target) in [(&device, "firmware"), (&device["table"], "table")] {
+        let digest = installed["manifest_digest"].as_str().expect("a digest");
+        let release = server.get(&format!("/v1/releases/{digest}"));
+        assert_eq!(
+            (&release["target"], &release["release_kid"]),
+            (&json!(target), &installed["release_kid"])
+        );
+    }
+    let events: Vec<_> = device["events"].as_array().expect("a list").iter().collect();
+    let of = |target: &str| {
+        let of_it = events.iter().filter(|event| event["target"] == target);
+        of_it.map(|event| event["kind"].as_str().expect("a kind")).collect::<Vec<_>>()
+    };
+    let run = ["update-confirmed", "update-installed", "update-started"];
+    assert_eq!((of("firmware"), of("table")), (run.to_vec(), [run, run].concat()));
 }
 
 /// Both were fetched by a run that nobody confirmed.

@@ -2,13 +2,31 @@
 //! runs and holds; publishers say which device it is, whose it is and where it is in its life; lists tell of the past. What
 //! is older replaces nothing that is newer, and nothing that is known is contradicted.
 
+use suit_manifest::Target;
 use trust::{Kid, PublicKey};
 
+use super::installs::Installs;
 use super::life_cycle::LifeState;
 use super::order::{Order, order};
 use super::registry::{Anchors, Event, KeyChecks, Label, Reporter};
 use super::{Digest, Identifier, VersionText};
-use crate::store::{Registered, StoreError, StoredDevice};
+use crate::store::{Installed, Registered, StoreError, StoredDevice};
+
+/// What is said of the firmware that a device runs, or of the table that it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statement {
+    pub version: Option<VersionText>,
+    pub sequence: Option<u64>,
+    pub manifest_digest: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
+}
+
+impl Statement {
+    fn says_something(&self) -> bool {
+        self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
+    }
+}
 
 /// What is said of a device when it is registered or brought up to date.
 #[derive(Debug, Clone)]
@@ -16,13 +34,9 @@ pub struct DeviceFacts {
     pub vendor: Identifier,
     pub class: Identifier,
     /// What it runs.
-    pub version: Option<VersionText>,
-    /// The sequence number of what it runs.
-    pub sequence: Option<u64>,
-    /// The manifest of what it runs.
-    pub manifest_digest: Option<Digest>,
-    /// The key that signed that manifest.
-    pub release_kid: Option<Kid>,
+    pub firmware: Statement,
+    /// The table that it has.
+    pub table: Statement,
     /// The anchors that it holds.
     pub anchors: Option<Anchors>,
     /// The public half of its identity key.
@@ -40,6 +54,12 @@ impl DeviceFacts {
     /// Whether a report token does not permit to say this.
     pub fn needs_write(&self) -> bool {
         self.identity.is_some() || self.credential.is_some() || self.custody != Custody::default()
+    }
+
+    /// The manifests that it names, and as what.
+    pub fn named(&self) -> impl Iterator<Item = (Digest, Installs)> {
+        let named = |said: &Statement, target| said.manifest_digest.map(|digest| (digest, target));
+        [named(&self.firmware, Installs::Firmware), named(&self.table, Installs::Table)].into_iter().flatten()
     }
 }
 
@@ -71,6 +91,7 @@ pub struct ListTimes {
     /// The server that made the list knew the device from reports only.
     pub reported_only: bool,
     pub stated_at: Option<u64>,
+    pub table_stated_at: Option<u64>,
     pub anchors_at: Option<u64>,
     pub last_seen: Option<u64>,
 }
@@ -85,23 +106,31 @@ impl Source {
         }
     }
 
+    /// Whether it needs no publisher's token.
+    pub const fn is_report(self) -> bool {
+        matches!(self, Self::Report { .. })
+    }
+
     const fn is_list(self) -> bool {
         matches!(self, Self::List(_))
     }
 
-    const fn stated_at(self) -> Option<u64> {
-        match self {
-            Self::Report { at } | Self::Publisher { at } => at,
-            Self::List(times) if times.stated_at.is_some() => times.stated_at,
-            Self::List(times) => times.last_seen,
-        }
+    /// Of which time is what is said of a target.
+    fn stated_at(self, target: Target) -> Option<u64> {
+        self.at(|times| match target {
+            Target::Firmware => times.stated_at,
+            Target::Table => times.table_stated_at,
+        })
     }
 
-    const fn anchors_at(self) -> Option<u64> {
+    fn anchors_at(self) -> Option<u64> {
+        self.at(|times| times.anchors_at)
+    }
+
+    fn at(self, of_list: impl FnOnce(ListTimes) -> Option<u64>) -> Option<u64> {
         match self {
             Self::Report { at } | Self::Publisher { at } => at,
-            Self::List(times) if times.anchors_at.is_some() => times.anchors_at,
-            Self::List(times) => times.last_seen,
+            Self::List(times) => of_list(times).or(times.last_seen),
         }
     }
 }
@@ -123,6 +152,12 @@ pub enum Conflict {
     State(LifeState),
     #[error("its key-check values are {0}")]
     KeyChecks(String),
+    /// A release that is here is said to be on it as what it does not install.
+    #[error("the release {digest} installs {}, not {}", .installs.name(), .said.name())]
+    Target { digest: Digest, installs: Installs, said: Installs },
+    /// The token for reports has made as many devices known as it may.
+    #[error("its token has reported {most} devices already for which no publisher has vouched")]
+    TooManyReported { most: i64 },
     /// The stored credential was issued later.
     #[error("the stored identity credential was issued later, at {stored}")]
     CredentialOlder { stored: u64 },
@@ -142,6 +177,8 @@ impl Conflict {
             | Self::Owner(_)
             | Self::State(_)
             | Self::KeyChecks(_) => "device-conflict",
+            Self::Target { .. } => "target-contradicts",
+            Self::TooManyReported { .. } => "device-limit",
             Self::CredentialOlder { .. } => "credential-older",
             Self::CredentialContradicts { .. } => "credential-contradicts",
         }
@@ -185,7 +222,8 @@ impl Gains {
             identity: after.identity.clone(),
             credential: after.credential.clone(),
             last_seen: after.last_seen,
-            stated_at: after.stated_at,
+            firmware: Installed { stated_at: after.firmware.stated_at, ..before.firmware.clone() },
+            table: Installed { stated_at: after.table.stated_at, ..before.table.clone() },
             anchors_at: after.anchors_at,
             seen_by: after.seen_by.clone(),
             ..before.clone()
@@ -230,7 +268,7 @@ pub fn registered(
         Ok(()) => {}
         Err(conflict) => return Ok(Err(conflict)),
     }
-    state_what_runs(&mut device, facts, now);
+    state_what_is_installed(&mut device, facts, now);
     see(&mut device, facts, now);
     Ok(Ok(Outcome { device, is_new, claimed }))
 }
@@ -245,8 +283,7 @@ fn claim(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) -> Option<Str
             device.vendor, device.class, facts.vendor, facts.class
         ));
         (device.vendor, device.class) = (facts.vendor, facts.class);
-        (device.version, device.sequence) = (None, None);
-        (device.manifest_digest, device.release_kid, device.stated_at) = (None, None, 0);
+        (device.firmware, device.table) = (Installed::default(), Installed::default());
         (device.anchors, device.anchors_at) = (None, 0);
     }
     let said = facts.identity.map(|key| key.to_cose_key().to_vec());
@@ -324,18 +361,15 @@ fn certify(
     Ok(Ok(()))
 }
 
-fn state_what_runs(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) {
-    let said = Running {
-        version: facts.version.as_ref().map(|version| version.as_str().to_owned()),
-        sequence: facts.sequence,
-        manifest_digest: facts.manifest_digest,
-        release_kid: facts.release_kid,
-    };
+fn state_what_is_installed(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) {
     let is_list = facts.source.is_list();
-    if said.says_something()
-        && let Some(at) = news(facts.source.stated_at(), now, device.stated_at, is_list)
-    {
-        run(device, said, at);
+    for (target, said) in [(Target::Firmware, &facts.firmware), (Target::Table, &facts.table)] {
+        let known = device.installed(target);
+        if said.says_something()
+            && let Some(at) = news(facts.source.stated_at(target), now, known.stated_at, is_list)
+        {
+            known.hear(said, at);
+        }
     }
     if let Some(anchors) = &facts.anchors
         && let Some(at) = news(facts.source.anchors_at(), now, device.anchors_at, is_list)
@@ -355,52 +389,50 @@ fn see(device: &mut StoredDevice, facts: &DeviceFacts, now: u64) {
     }
 }
 
-/// The entry once this event was reported of it.
-pub fn heard(mut device: StoredDevice, event: &Event, (reporter, now): (&Reporter, u64)) -> StoredDevice {
-    let said = Running {
-        version: event.version.as_ref().map(|version| version.as_str().to_owned()),
+/// The entry once this event was reported of it, which is of an update of `installs`: what that does not install stays as it
+/// was.
+pub fn heard(
+    mut device: StoredDevice,
+    (event, installs): (&Event, Installs),
+    (reporter, now): (&Reporter, u64),
+) -> StoredDevice {
+    let said = Statement {
+        version: event.version.clone(),
         sequence: event.sequence,
         manifest_digest: event.release,
         release_kid: event.release_kid,
     };
-    if event.kind.says_what_runs()
-        && said.says_something()
-        && let Some(at) = news(event.at, now, device.stated_at, false)
-    {
-        run(&mut device, said, at);
+    for target in installs.targets() {
+        let known = device.installed(*target);
+        if event.kind.says_what_is_installed()
+            && said.says_something()
+            && let Some(at) = news(event.at, now, known.stated_at, false)
+        {
+            known.hear(&said, at);
+        }
     }
     (device.last_seen, device.seen_by) = (now, Some(reporter.as_str().to_owned()));
     device
 }
 
-/// What is said of the image that a device runs.
-struct Running {
-    version: Option<String>,
-    sequence: Option<u64>,
-    manifest_digest: Option<Digest>,
-    release_kid: Option<Kid>,
-}
-
-impl Running {
-    fn says_something(&self) -> bool {
-        self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
+impl Installed {
+    /// What is left out stays as it was, but what belongs to another release does not.
+    fn hear(&mut self, said: &Statement, at: u64) {
+        let version = said.version.as_ref().map(|version| version.as_str().to_owned());
+        let differs = |said: bool, same: bool| said && !same;
+        let other_release =
+            differs(said.manifest_digest.is_some(), said.manifest_digest == self.manifest_digest)
+                || differs(said.sequence.is_some(), said.sequence == self.sequence)
+                || differs(version.is_some(), version == self.version);
+        if other_release {
+            (self.manifest_digest, self.release_kid) = (None, None);
+        }
+        self.version = version.or(self.version.take());
+        self.sequence = said.sequence.or(self.sequence);
+        self.manifest_digest = said.manifest_digest.or(self.manifest_digest);
+        self.release_kid = said.release_kid.or(self.release_kid);
+        self.stated_at = at;
     }
-}
-
-/// What is left out stays as it was, but what belongs to another image does not.
-fn run(device: &mut StoredDevice, said: Running, at: u64) {
-    let differs = |said: bool, same: bool| said && !same;
-    let other_image = differs(said.manifest_digest.is_some(), said.manifest_digest == device.manifest_digest)
-        || differs(said.sequence.is_some(), said.sequence == device.sequence)
-        || differs(said.version.is_some(), said.version == device.version);
-    if other_image {
-        (device.manifest_digest, device.release_kid) = (None, None);
-    }
-    device.version = said.version.or(device.version.take());
-    device.sequence = said.sequence.or(device.sequence);
-    device.manifest_digest = said.manifest_digest.or(device.manifest_digest);
-    device.release_kid = said.release_kid.or(device.release_kid);
-    device.stated_at = at;
 }
 
 /// The time of a statement; `None` when something of a later time is known. A time in the future counts as now, also in the

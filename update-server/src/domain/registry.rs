@@ -6,6 +6,7 @@ use std::str::FromStr;
 use trust::host::printable;
 use trust::{Kid, PublicKey};
 
+use super::installs::Installs;
 use super::life_cycle::LifeState;
 use super::registration::{Conflict, DeviceFacts, Gains};
 use super::{Digest, Identifier, Malformed, Note, Serial, VersionText};
@@ -143,6 +144,9 @@ pub struct DeviceFilter {
     pub owner: Option<Label>,
     pub state: Option<LifeState>,
     pub version: Option<VersionText>,
+    /// Of the table that they have.
+    pub table_version: Option<VersionText>,
+    /// Of what they run, or of their table.
     pub release_kid: Option<Kid>,
     /// One of the anchors that they hold.
     pub anchor: Option<Kid>,
@@ -222,9 +226,17 @@ impl EventKind {
         }
     }
 
-    /// Whether the event's version is what the device runs from now on. Of the other kinds it is what was tried.
-    pub fn says_what_runs(self) -> bool {
+    /// Whether the event's version is what the device has from now on. Of the other kinds it is what was tried.
+    pub fn says_what_is_installed(self) -> bool {
         self == Self::Confirmed
+    }
+
+    /// Whether it is of an update, and so of what that installs.
+    pub fn is_of_update(self) -> bool {
+        match self {
+            Self::Started | Self::Installed | Self::Confirmed | Self::Reverted | Self::Refused => true,
+            Self::ListRefused | Self::SuccessionRefused => false,
+        }
     }
 }
 
@@ -271,6 +283,8 @@ pub struct Event {
     pub kind: EventKind,
     /// The manifest concerned.
     pub release: Option<Digest>,
+    /// What the update installs, as the reporter says; of a release that is here, its manifest does.
+    pub target: Option<Installs>,
     /// The key that signed that manifest.
     pub release_kid: Option<Kid>,
     /// The version concerned.
@@ -447,10 +461,8 @@ impl Registry {
         event: &Event,
         (reporter, now): (&Reporter, u64),
     ) -> Result<(), RegistryError> {
-        if self.store.insert_event(serial.as_str(), event, (reporter, now)).await? {
-            Ok(())
-        } else {
-            Err(RegistryError::UnknownDevice(serial.as_str().to_owned()))
-        }
+        let inserted = self.store.insert_event(serial.as_str(), event, (reporter, now)).await?;
+        let known = inserted.ok_or_else(|| RegistryError::UnknownDevice(serial.as_str().to_owned()))?;
+        known.map_err(|conflict| conflict_of(serial, conflict))
     }
 }

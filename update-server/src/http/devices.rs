@@ -18,10 +18,11 @@ use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
 use crate::domain::identities::IdentityError;
-use crate::domain::registration::{Custody, DeviceFacts, Source};
+use crate::domain::installs::Installs;
+use crate::domain::registration::{Custody, DeviceFacts, Source, Statement};
 use crate::domain::registry::{Anchors, DeviceFilter, Event, Reporter};
 use crate::domain::{Malformed, Note, Serial, lowercase_hex, unix_now};
-use crate::store::{StoredDevice, StoredEvent};
+use crate::store::{Installed, StoredDevice, StoredEvent};
 
 const DEFAULT_LIMIT: u16 = 1000;
 
@@ -36,6 +37,8 @@ struct DeviceMessage {
     manifest_digest: Option<String>,
     release_kid: Option<String>,
     stated_at: Option<u64>,
+    /// `None` while nothing is known of one.
+    table: Option<TableMessage>,
     anchors: Option<Vec<String>>,
     anchors_at: Option<u64>,
     identity: Option<String>,
@@ -62,11 +65,12 @@ impl DeviceMessage {
             serial: device.serial,
             vendor: device.vendor.to_string(),
             class: device.class.to_string(),
-            version: device.version,
-            sequence: device.sequence,
-            manifest_digest: device.manifest_digest.map(|digest| digest.to_string()),
-            release_kid: device.release_kid.map(|kid| hex::encode(kid.0)),
-            stated_at: known_time(device.stated_at),
+            version: device.firmware.version,
+            sequence: device.firmware.sequence,
+            manifest_digest: device.firmware.manifest_digest.map(|digest| digest.to_string()),
+            release_kid: device.firmware.release_kid.map(|kid| hex::encode(kid.0)),
+            stated_at: known_time(device.firmware.stated_at),
+            table: TableMessage::new(device.table),
             anchors_at: known_time(device.anchors_at),
             anchors: device.anchors.map(|kids| kids.iter().map(|kid| hex::encode(kid.0)).collect()),
             retired: device.retired.map(|it| RetirementMessage { reason: it.reason, at: it.at }),
@@ -82,6 +86,28 @@ impl DeviceMessage {
             credential: None,
             events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
         }
+    }
+}
+
+/// The table of a device, with the members that say what runs.
+#[derive(Serialize)]
+struct TableMessage {
+    version: Option<String>,
+    sequence: Option<u64>,
+    manifest_digest: Option<String>,
+    release_kid: Option<String>,
+    stated_at: Option<u64>,
+}
+
+impl TableMessage {
+    fn new(table: Installed) -> Option<Self> {
+        (table != Installed::default()).then(|| Self {
+            version: table.version,
+            sequence: table.sequence,
+            manifest_digest: table.manifest_digest.map(|digest| digest.to_string()),
+            release_kid: table.release_kid.map(|kid| hex::encode(kid.0)),
+            stated_at: known_time(table.stated_at),
+        })
     }
 }
 
@@ -120,6 +146,7 @@ struct RetirementBody {
 struct EventMessage {
     kind: String,
     release: Option<String>,
+    target: Option<&'static str>,
     release_kid: Option<String>,
     version: Option<String>,
     sequence: Option<u64>,
@@ -135,6 +162,7 @@ impl From<StoredEvent> for EventMessage {
         Self {
             kind: event.kind,
             release: event.release.map(|digest| digest.to_string()),
+            target: event.target.map(Installs::name),
             release_kid: event.release_kid.map(|kid| hex::encode(kid.0)),
             note: event.note,
             version: event.version,
@@ -157,6 +185,8 @@ struct Registration {
     sequence: Option<u64>,
     manifest_digest: Option<String>,
     release_kid: Option<String>,
+    #[serde(default)]
+    table: TableRegistration,
     anchors: Option<Vec<String>>,
     identity: Option<String>,
     /// A CWT in hex.
@@ -168,6 +198,16 @@ struct Registration {
     at: Option<u64>,
 }
 
+/// What is said of the table of a device.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct TableRegistration {
+    version: Option<String>,
+    sequence: Option<u64>,
+    manifest_digest: Option<String>,
+    release_kid: Option<String>,
+}
+
 impl Registration {
     /// What is said, the credential not verified yet.
     fn facts(self, reporter: Reporter, source: Source) -> Result<(DeviceFacts, Option<Vec<u8>>), Malformed> {
@@ -175,10 +215,18 @@ impl Registration {
         let facts = DeviceFacts {
             vendor: message.vendor.parse()?,
             class: message.class.parse()?,
-            version: parsed(message.version)?,
-            sequence: message.sequence,
-            manifest_digest: parsed(message.manifest_digest)?,
-            release_kid: message.release_kid.as_deref().map(kid).transpose()?,
+            firmware: Statement {
+                version: parsed(message.version)?,
+                sequence: message.sequence,
+                manifest_digest: parsed(message.manifest_digest)?,
+                release_kid: message.release_kid.as_deref().map(kid).transpose()?,
+            },
+            table: Statement {
+                version: parsed(message.table.version)?,
+                sequence: message.table.sequence,
+                manifest_digest: parsed(message.table.manifest_digest)?,
+                release_kid: message.table.release_kid.as_deref().map(kid).transpose()?,
+            },
             anchors: message.anchors.as_deref().map(anchors).transpose()?,
             identity: message.identity.as_deref().map(identity).transpose()?,
             credential: None,
@@ -241,6 +289,7 @@ fn identity(text: &str) -> Result<PublicKey, Malformed> {
 struct Report {
     kind: String,
     release: Option<String>,
+    target: Option<String>,
     release_kid: Option<String>,
     version: Option<String>,
     sequence: Option<u64>,
@@ -255,6 +304,7 @@ impl TryFrom<Report> for Event {
         Ok(Self {
             kind: message.kind.parse()?,
             release: parsed(message.release)?,
+            target: parsed(message.target)?,
             release_kid: message.release_kid.as_deref().map(kid).transpose()?,
             version: parsed(message.version)?,
             sequence: message.sequence,
@@ -319,6 +369,7 @@ pub(super) struct ListQuery {
     owner: Option<String>,
     state: Option<String>,
     version: Option<String>,
+    table_version: Option<String>,
     release_kid: Option<String>,
     anchor: Option<String>,
     unseen_since: Option<u64>,
@@ -335,6 +386,7 @@ impl ListQuery {
             owner: parsed(self.owner)?,
             state: parsed(self.state)?,
             version: parsed(self.version)?,
+            table_version: parsed(self.table_version)?,
             release_kid: self.release_kid.as_deref().map(kid).transpose()?,
             anchor: self.anchor.as_deref().map(kid).transpose()?,
             unseen_since: self.unseen_since,

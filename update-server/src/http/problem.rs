@@ -350,7 +350,10 @@ impl From<RegistryError> for Problem {
 
 const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
     match conflict {
-        Conflict::Vendor(_) | Conflict::Class(_) | Conflict::Identity => None,
+        Conflict::Vendor(_) | Conflict::Class(_) | Conflict::Identity | Conflict::Target { .. } => None,
+        Conflict::TooManyReported { .. } => Some(
+            "Register the devices with a publisher's token: those do not count. If they are strange, change the token.",
+        ),
         Conflict::Line(_) | Conflict::Owner(_) | Conflict::KeyChecks(_) => {
             Some("Change it with PATCH /v1/devices/{serial}, and a reason.")
         }

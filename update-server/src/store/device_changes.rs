@@ -3,10 +3,10 @@
 use futures::FutureExt as _;
 use sqlx::SqliteConnection;
 
-use super::devices::{device_of, keep_outcome, note_change, state};
+use super::devices::{device_of, judged, keep_outcome, note_change, state};
 use super::{Store, StoreError, StoredDevice};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registration::{Conflict, DeviceFacts, Gains, registered};
+use crate::domain::registration::{Conflict, DeviceFacts, Gains};
 use crate::domain::registry::{Amendment, Import, KeyChecks, Label, Reporter};
 
 const STATE: &str = "device-state";
@@ -78,7 +78,7 @@ async fn import(
     let (mut good, mut refused, mut gains) = (Vec::new(), Vec::new(), Gains::default());
     for (place, (serial, facts)) in devices.iter().enumerate() {
         let known = device_of(connection, serial).await?;
-        match registered(known.clone(), serial, facts, now)? {
+        match judged(connection, known.clone(), (serial, facts), now).await? {
             Ok(outcome) => {
                 gains.count(known.as_ref(), &outcome.device, facts);
                 good.push((outcome, &facts.reporter));

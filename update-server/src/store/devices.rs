@@ -3,9 +3,12 @@
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use suit_manifest::Target;
 use trust::Kid;
 
-use super::{Store, StoreError, fixed, sequence_key, sequence_of, time_key, time_of};
+use super::releases::installs_of_release;
+use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, time_key, time_of};
+use crate::domain::installs::Installs;
 use crate::domain::life_cycle::LifeState;
 use crate::domain::registration::{Conflict, DeviceFacts, Outcome, heard, registered};
 use crate::domain::registry::{DeviceFilter, Event, Label, Reporter};
@@ -18,16 +21,10 @@ pub struct StoredDevice {
     pub serial: String,
     pub vendor: Identifier,
     pub class: Identifier,
-    /// The version that it was last known to run.
-    pub version: Option<String>,
-    /// The sequence number that it was last known to run.
-    pub sequence: Option<u64>,
-    /// The manifest that it was last known to run.
-    pub manifest_digest: Option<Digest>,
-    /// The key that signed that manifest.
-    pub release_kid: Option<Kid>,
-    /// Of what time version, sequence number and manifest are; 0 is before every report.
-    pub stated_at: u64,
+    /// What it was last known to run.
+    pub firmware: Installed,
+    /// The table that it was last known to have.
+    pub table: Installed,
     /// The anchors that it holds.
     pub anchors: Option<Vec<Kid>>,
     /// Of what time that is.
@@ -57,6 +54,18 @@ pub struct StoredDevice {
     pub seen_by: Option<String>,
 }
 
+/// Firmware or a table on a device, as it was last known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installed {
+    pub version: Option<String>,
+    pub sequence: Option<u64>,
+    pub manifest_digest: Option<Digest>,
+    /// The key that signed that manifest.
+    pub release_kid: Option<Kid>,
+    /// Of what time all this is; 0 is before every report.
+    pub stated_at: u64,
+}
+
 /// Who registered a device, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
@@ -77,6 +86,9 @@ pub struct Retirement {
 /// Events that are kept of a device from one token: the oldest go first. A refusal would keep the news out of what runs.
 const MAX_EVENTS_OF_A_TOKEN: i64 = 1000;
 
+/// Devices that one token for reports may make known, for which no publisher has vouched: as many as one list takes.
+const MAX_REPORTED_DEVICES_OF_A_TOKEN: i64 = 10_000;
+
 const RETIRED: &str = "device-retired";
 const RESTORED: &str = "device-restored";
 const CLAIMED: &str = "device-claimed";
@@ -88,11 +100,8 @@ impl StoredDevice {
             serial: serial.to_owned(),
             vendor,
             class,
-            version: None,
-            sequence: None,
-            manifest_digest: None,
-            release_kid: None,
-            stated_at: 0,
+            firmware: Installed::default(),
+            table: Installed::default(),
             anchors: None,
             anchors_at: 0,
             retired: None,
@@ -109,6 +118,14 @@ impl StoredDevice {
             seen_by: None,
         }
     }
+
+    /// What of it a target is.
+    pub fn installed(&mut self, target: Target) -> &mut Installed {
+        match target {
+            Target::Firmware => &mut self.firmware,
+            Target::Table => &mut self.table,
+        }
+    }
 }
 
 /// An event as it was reported.
@@ -118,6 +135,8 @@ pub struct StoredEvent {
     pub kind: String,
     /// The manifest concerned.
     pub release: Option<Digest>,
+    /// What was updated, of an update.
+    pub target: Option<Installs>,
     /// The key that signed that manifest.
     pub release_kid: Option<Kid>,
     /// The version concerned.
@@ -191,7 +210,8 @@ impl Store {
             "SELECT * FROM devices WHERE serial > $1 AND ($2 IS NULL OR (retired_at IS NOT NULL) = $2)
              AND ($4 IS NULL OR vendor = $4) AND ($5 IS NULL OR class = $5) AND ($6 IS NULL OR line = $6)
              AND ($7 IS NULL OR owner = $7) AND ($8 IS NULL OR state = $8) AND ($9 IS NULL OR version = $9)
-             AND ($10 IS NULL OR release_kid = $10) AND ($12 IS NULL OR last_seen < $12)
+             AND ($10 IS NULL OR release_kid = $10 OR table_release_kid = $10)
+             AND ($14 IS NULL OR table_version = $14) AND ($12 IS NULL OR last_seen < $12)
              AND ($13 IS NULL OR vouched = $13)
              AND ($11 IS NULL OR $11 IN (substr(anchors, 1, 8), substr(anchors, 9, 8), substr(anchors, 17, 8),
                   substr(anchors, 25, 8), substr(anchors, 33, 8), substr(anchors, 41, 8), substr(anchors, 49, 8),
@@ -211,19 +231,20 @@ impl Store {
         .bind(filter.anchor.map(|kid| kid.0.to_vec()))
         .bind(filter.unseen_since.map(time_key))
         .bind(filter.vouched)
+        .bind(filter.table_version.as_ref().map(VersionText::as_str))
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(device).collect()
     }
 
-    /// Keeps an event, and with it what the device runs now where the event says so and nothing later has been said.
-    /// `false` when no such device is registered: then nothing is stored.
+    /// Keeps an event, and with it what is on the device now where the event says so and nothing later has been said.
+    /// `None` when no such device is registered: then nothing is stored.
     pub async fn insert_event(
         &self,
         serial: &str,
         event: &Event,
         (reporter, now): (&Reporter, u64),
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Result<(), Conflict>>, StoreError> {
         let (serial, event, reporter) = (serial.to_owned(), event.clone(), reporter.clone());
         self.writer
             .run(move |connection| {
@@ -250,11 +271,54 @@ async fn upsert_device(
     now: u64,
 ) -> Result<Result<Outcome, Conflict>, StoreError> {
     let known = device_of(connection, serial).await?;
-    let outcome = registered(known, serial, facts, now)?;
+    let outcome = judged(connection, known, (serial, facts), now).await?;
     if let Ok(outcome) = &outcome {
         keep_outcome(connection, outcome, (&facts.reporter, now)).await?;
     }
     Ok(outcome)
+}
+
+/// The entry of a device once `facts` were said of it.
+pub(super) async fn judged(
+    connection: &mut SqliteConnection,
+    known: Option<StoredDevice>,
+    (serial, facts): (&str, &DeviceFacts),
+    now: u64,
+) -> Result<Result<Outcome, Conflict>, StoreError> {
+    for (digest, said) in facts.named() {
+        if let Err(conflict) = target_on(connection, digest, Some(said)).await? {
+            return Ok(Err(conflict));
+        }
+    }
+    if known.is_none() && facts.source.is_report() && is_full(connection, &facts.reporter).await? {
+        return Ok(Err(Conflict::TooManyReported { most: MAX_REPORTED_DEVICES_OF_A_TOKEN }));
+    }
+    registered(known, serial, facts, now)
+}
+
+/// Whether a token has made as many devices known as it may.
+async fn is_full(connection: &mut SqliteConnection, reporter: &Reporter) -> Result<bool, StoreError> {
+    let reported: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM devices WHERE registered_by = $1 AND vouched = 0")
+            .bind(reporter.as_str())
+            .fetch_one(connection)
+            .await?;
+    Ok(reported >= MAX_REPORTED_DEVICES_OF_A_TOKEN)
+}
+
+/// What a release installs that is said to be one of `said`: its manifest tells where it is here. `None`: nobody says.
+async fn target_on(
+    connection: &mut SqliteConnection,
+    digest: Digest,
+    said: Option<Installs>,
+) -> Result<Result<Option<Installs>, Conflict>, StoreError> {
+    let installs = installs_of_release(connection, digest).await?;
+    Ok(match (installs, said) {
+        (Some(installs), Some(said)) if !installs.covers(said) => {
+            Err(Conflict::Target { digest, installs, said })
+        }
+        (installs, said) => Ok(installs.or(said)),
+    })
 }
 
 pub(super) async fn keep_outcome(
@@ -275,8 +339,10 @@ async fn write(connection: &mut SqliteConnection, device: &StoredDevice) -> Resu
     sqlx::query(
         "INSERT INTO devices (serial, vendor, class, version, sequence, manifest_digest, release_kid, stated_at,
                               anchors, anchors_at, identity, credential, line, owner, state, state_set, key_checks,
-                              vouched, registered_at, registered_by, last_seen, seen_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+                              vouched, registered_at, registered_by, last_seen, seen_by, table_version,
+                              table_sequence, table_manifest_digest, table_release_kid, table_stated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                 $23, $24, $25, $26, $27)
          ON CONFLICT (serial) DO UPDATE
          SET vendor = excluded.vendor, class = excluded.class, version = excluded.version,
              sequence = excluded.sequence, manifest_digest = excluded.manifest_digest,
@@ -284,16 +350,19 @@ async fn write(connection: &mut SqliteConnection, device: &StoredDevice) -> Resu
              anchors_at = excluded.anchors_at, identity = excluded.identity, credential = excluded.credential,
              line = excluded.line, owner = excluded.owner, state = excluded.state, state_set = excluded.state_set,
              key_checks = excluded.key_checks, vouched = excluded.vouched, registered_at = excluded.registered_at,
-             registered_by = excluded.registered_by, last_seen = excluded.last_seen, seen_by = excluded.seen_by",
+             registered_by = excluded.registered_by, last_seen = excluded.last_seen, seen_by = excluded.seen_by,
+             table_version = excluded.table_version, table_sequence = excluded.table_sequence,
+             table_manifest_digest = excluded.table_manifest_digest,
+             table_release_kid = excluded.table_release_kid, table_stated_at = excluded.table_stated_at",
     )
     .bind(&device.serial)
     .bind(device.vendor.0.to_vec())
     .bind(device.class.0.to_vec())
-    .bind(&device.version)
-    .bind(device.sequence.map(sequence_key))
-    .bind(device.manifest_digest.map(|digest| digest.0.to_vec()))
-    .bind(device.release_kid.map(|kid| kid.0.to_vec()))
-    .bind(time_key(device.stated_at))
+    .bind(&device.firmware.version)
+    .bind(device.firmware.sequence.map(sequence_key))
+    .bind(device.firmware.manifest_digest.map(|digest| digest.0.to_vec()))
+    .bind(device.firmware.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(time_key(device.firmware.stated_at))
     .bind::<Option<Vec<u8>>>(anchors)
     .bind(time_key(device.anchors_at))
     .bind(&device.identity)
@@ -308,6 +377,11 @@ async fn write(connection: &mut SqliteConnection, device: &StoredDevice) -> Resu
     .bind(device.registered.as_ref().map(|it| &it.by))
     .bind(time_key(device.last_seen))
     .bind(&device.seen_by)
+    .bind(&device.table.version)
+    .bind(device.table.sequence.map(sequence_key))
+    .bind(device.table.manifest_digest.map(|digest| digest.0.to_vec()))
+    .bind(device.table.release_kid.map(|kid| kid.0.to_vec()))
+    .bind(time_key(device.table.stated_at))
     .execute(connection)
     .await?;
     Ok(())
@@ -364,18 +438,27 @@ async fn insert_event(
     serial: &str,
     event: &Event,
     (reporter, now): (&Reporter, u64),
-) -> Result<bool, StoreError> {
-    let Some(known) = device_of(connection, serial).await? else { return Ok(false) };
-    write(connection, &heard(known, event, (reporter, now))).await?;
+) -> Result<Option<Result<(), Conflict>>, StoreError> {
+    let Some(known) = device_of(connection, serial).await? else { return Ok(None) };
+    let said = match event.release {
+        Some(release) => match target_on(connection, release, event.target).await? {
+            Ok(said) => said,
+            Err(conflict) => return Ok(Some(Err(conflict))),
+        },
+        None => event.target,
+    };
+    // Hosts that say nothing of a target bring firmware.
+    let installs = said.unwrap_or(Installs::Firmware);
+    write(connection, &heard(known, (event, installs), (reporter, now))).await?;
     // A host sends a report again when it did not see the answer: the same of the same time is stored once.
     sqlx::query(
         "INSERT INTO device_events
-         (serial, kind, release, version, sequence, reason, at, received_at, release_kid, reporter)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE NOT EXISTS (
+         (serial, kind, release, version, sequence, reason, at, received_at, release_kid, reporter, target)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE NOT EXISTS (
              SELECT 1 FROM device_events WHERE serial = $1 AND kind = $2 AND at = $7
              AND release IS NOT DISTINCT FROM $3 AND version IS NOT DISTINCT FROM $4
              AND sequence IS NOT DISTINCT FROM $5 AND reason IS NOT DISTINCT FROM $6
-             AND release_kid IS NOT DISTINCT FROM $9
+             AND release_kid IS NOT DISTINCT FROM $9 AND target IS NOT DISTINCT FROM $11
          )",
     )
     .bind(serial)
@@ -388,10 +471,11 @@ async fn insert_event(
     .bind(time_key(now))
     .bind(event.release_kid.map(|kid| kid.0.to_vec()))
     .bind(reporter.as_str())
+    .bind(event.kind.is_of_update().then(|| installs.name()))
     .execute(&mut *connection)
     .await?;
     bound_events(connection, serial, reporter).await?;
-    Ok(true)
+    Ok(Some(Ok(())))
 }
 
 /// Takes the oldest events away that one token reported beyond its limit. What others reported stays, and what somebody
@@ -441,11 +525,20 @@ fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
         serial: row.try_get("serial")?,
         vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
         class: Identifier(fixed(row.try_get("class")?, "class")?),
-        version: row.try_get("version")?,
-        sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
-        manifest_digest: optional(row, "manifest_digest")?.map(Digest),
-        release_kid: optional(row, "release_kid")?.map(Kid),
-        stated_at: time_of(row.try_get("stated_at")?)?,
+        firmware: Installed {
+            version: row.try_get("version")?,
+            sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
+            manifest_digest: optional(row, "manifest_digest")?.map(Digest),
+            release_kid: optional(row, "release_kid")?.map(Kid),
+            stated_at: time_of(row.try_get("stated_at")?)?,
+        },
+        table: Installed {
+            version: row.try_get("table_version")?,
+            sequence: row.try_get::<Option<&[u8]>, _>("table_sequence")?.map(sequence_of).transpose()?,
+            manifest_digest: optional(row, "table_manifest_digest")?.map(Digest),
+            release_kid: optional(row, "table_release_kid")?.map(Kid),
+            stated_at: time_of(row.try_get("table_stated_at")?)?,
+        },
         anchors: row.try_get::<Option<&[u8]>, _>("anchors")?.map(kids).transpose()?,
         anchors_at: time_of(row.try_get("anchors_at")?)?,
         retired: match row.try_get::<Option<i64>, _>("retired_at")? {
@@ -485,6 +578,7 @@ fn event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         kind: row.try_get("kind")?,
         release: optional(row, "release")?.map(Digest),
+        target: row.try_get::<Option<&str>, _>("target")?.map(installs_of).transpose()?,
         release_kid: optional(row, "release_kid")?.map(Kid),
         note: row.try_get("note")?,
         version: row.try_get("version")?,

@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// Names, without `.sql`, and statements.
-const FILES: [(&str, &str); 12] = files![
+const FILES: [(&str, &str); 14] = files![
     "0001_initial",
     "0002_stated_at",
     "0003_readiness",
@@ -36,6 +36,8 @@ const FILES: [(&str, &str); 12] = files![
     "0010_device_reports",
     "0011_targets",
     "0012_events_of_a_token",
+    "0013_tables_of_devices",
+    "0014_reported_devices",
 ];
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use suit_manifest::Target;
 
-use super::{Store, StoreError, fixed, sequence_key, sequence_of, target_of, time_key, time_of};
+use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, target_of, time_key, time_of};
+use crate::domain::installs::Installs;
 use crate::domain::{Digest, Identifier};
 
 /// An envelope that was verified and is to be kept.
@@ -195,6 +196,18 @@ impl Store {
             .await?;
         row.map(|row| Ok(row.try_get("bytes")?)).transpose()
     }
+}
+
+/// What a release installs, if it is here, in the transaction of a write.
+pub(super) async fn installs_of_release(
+    connection: &mut SqliteConnection,
+    manifest_digest: Digest,
+) -> Result<Option<Installs>, StoreError> {
+    let row = sqlx::query("SELECT target FROM releases WHERE manifest_digest = $1")
+        .bind(manifest_digest.0.to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| installs_of(row.try_get("target")?)).transpose()
 }
 
 async fn insert_envelope(

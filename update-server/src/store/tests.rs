@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use trust::{Domain, Kid, SuccessionNumber};
 
 use super::*;
-use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source};
+use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source, Statement};
 use crate::domain::registry::{Event, EventKind, Reporter};
 use crate::domain::{Digest, Identifier};
 
@@ -111,7 +111,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 12 }) => {}
+        Err(StoreError::Newer { found: 99, known: 14 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -265,22 +265,32 @@ fn reporter() -> Reporter {
     Reporter::of(b"token")
 }
 
-#[tokio::test]
-async fn a_device_keeps_what_a_later_registration_leaves_out() {
-    let (_dir, store) = store().await;
-    let facts = |version: Option<&str>, sequence| DeviceFacts {
+fn said(version: Option<&str>) -> Statement {
+    Statement { version: version.map(|version| version.parse().unwrap()), ..Statement::default() }
+}
+
+/// Facts of which nothing else is known.
+fn facts(source: Source) -> DeviceFacts {
+    DeviceFacts {
         vendor: VENDOR,
         class: CLASS,
-        version: version.map(|version| version.parse().unwrap()),
-        sequence,
-        manifest_digest: None,
-        release_kid: None,
+        firmware: Statement::default(),
+        table: Statement::default(),
         anchors: None,
         identity: None,
         credential: None,
         custody: Custody::default(),
         reporter: reporter(),
-        source: Source::Publisher { at: None },
+        source,
+    }
+}
+
+#[tokio::test]
+async fn a_device_keeps_what_a_later_registration_leaves_out() {
+    let (_dir, store) = store().await;
+    let facts = |version: Option<&str>, sequence| DeviceFacts {
+        firmware: Statement { sequence, ..said(version) },
+        ..facts(Source::Publisher { at: None })
     };
     let made = store.upsert_device("A", &facts(Some("1.0"), Some(u64::MAX)), 10).await.unwrap().unwrap();
     assert!(made.is_new);
@@ -288,7 +298,7 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
     assert!(!outcome.is_new);
     let device = outcome.device;
     assert_eq!(
-        (device.version.as_deref(), device.sequence, device.last_seen),
+        (device.firmware.version.as_deref(), device.firmware.sequence, device.last_seen),
         (Some("1.0"), Some(u64::MAX), 20)
     );
     let other = DeviceFacts { class: VENDOR, ..facts(Some("9.9"), None) };
@@ -300,35 +310,35 @@ async fn a_device_keeps_what_a_later_registration_leaves_out() {
 #[tokio::test]
 async fn only_a_confirmed_update_changes_what_a_device_runs() {
     let (_dir, store) = store().await;
-    let facts = DeviceFacts {
-        vendor: VENDOR,
-        class: CLASS,
-        version: None,
-        sequence: None,
-        manifest_digest: None,
-        release_kid: None,
-        anchors: None,
-        identity: None,
-        credential: None,
-        custody: Custody::default(),
-        reporter: reporter(),
-        source: Source::Publisher { at: None },
-    };
+    let facts = facts(Source::Publisher { at: None });
     store.upsert_device("A", &facts, 0).await.unwrap().unwrap();
     let event = |kind, version: &str| Event {
         kind,
         release: Some(Digest([3; 32])),
+        target: None,
         release_kid: None,
         version: Some(version.parse().unwrap()),
         sequence: Some(2),
         reason: None,
         at: Some(u64::MAX),
     };
-    assert!(store.insert_event("A", &event(EventKind::Confirmed, "2.0"), (&reporter(), 5)).await.unwrap());
-    assert!(store.insert_event("A", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap());
-    assert!(!store.insert_event("B", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap());
+    assert_eq!(
+        store.insert_event("A", &event(EventKind::Confirmed, "2.0"), (&reporter(), 5)).await.unwrap(),
+        Some(Ok(()))
+    );
+    assert_eq!(
+        store.insert_event("A", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap(),
+        Some(Ok(()))
+    );
+    assert_eq!(
+        store.insert_event("B", &event(EventKind::Reverted, "3.0"), (&reporter(), 6)).await.unwrap(),
+        None
+    );
     let device = store.device("A").await.unwrap().unwrap();
-    assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("2.0"), Some(2), 6));
+    assert_eq!(
+        (device.firmware.version.as_deref(), device.firmware.sequence, device.last_seen),
+        (Some("2.0"), Some(2), 6)
+    );
     let events = store.events("A", 100).await.unwrap();
     assert_eq!(
         events.iter().map(|it| it.kind.as_str()).collect::<Vec<_>>(),
@@ -352,15 +362,16 @@ async fn srv68_a_token_keeps_its_newest_events_and_pushes_out_no_others() {
     let event = |at| Event {
         kind: EventKind::Started,
         release: None,
+        target: None,
         release_kid: None,
         version: None,
         sequence: None,
         reason: None,
         at: Some(at),
     };
-    assert!(store.insert_event("A", &event(1), (&other, 1)).await.unwrap());
+    assert_eq!(store.insert_event("A", &event(1), (&other, 1)).await.unwrap(), Some(Ok(())));
     store.mark_retired("A", true, Some("scrapped"), (&technician, 1)).await.unwrap();
-    assert!(store.insert_event("B", &event(1), (&technician, 1)).await.unwrap());
+    assert_eq!(store.insert_event("B", &event(1), (&technician, 1)).await.unwrap(), Some(Ok(())));
     change(
         &store,
         "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
@@ -376,9 +387,9 @@ async fn srv68_a_token_keeps_its_newest_events_and_pushes_out_no_others() {
         };
         (of(&other).len(), of(&technician))
     };
-    assert!(store.insert_event("A", &event(2000), (&technician, 2)).await.unwrap());
+    assert_eq!(store.insert_event("A", &event(2000), (&technician, 2)).await.unwrap(), Some(Ok(())));
     assert_eq!(kept().await.1.len(), 1001, "a thousand, and that it was retired");
-    assert!(store.insert_event("A", &event(2001), (&technician, 3)).await.unwrap());
+    assert_eq!(store.insert_event("A", &event(2001), (&technician, 3)).await.unwrap(), Some(Ok(())));
     let (of_other, own) = kept().await;
     assert_eq!((of_other, own.len()), (1, 1001));
     assert_eq!(own[0], ("update-started".into(), Some(2001)));
@@ -390,30 +401,19 @@ async fn srv68_a_token_keeps_its_newest_events_and_pushes_out_no_others() {
 #[tokio::test]
 async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
     let (_dir, store) = store().await;
-    let facts = |version: Option<&str>, at| DeviceFacts {
-        vendor: VENDOR,
-        class: CLASS,
-        version: version.map(|version| version.parse().unwrap()),
-        sequence: None,
-        manifest_digest: None,
-        release_kid: None,
-        anchors: None,
-        identity: None,
-        credential: None,
-        custody: Custody::default(),
-        reporter: reporter(),
-        source: Source::Report { at },
-    };
+    let facts =
+        |version: Option<&str>, at| DeviceFacts { firmware: said(version), ..facts(Source::Report { at }) };
     let confirmed = |version: &str, at| Event {
         kind: EventKind::Confirmed,
         release: None,
+        target: None,
         release_kid: None,
         version: Some(version.parse().unwrap()),
         sequence: Some(9),
         reason: None,
         at,
     };
-    let version = async || store.device("A").await.unwrap().unwrap().version;
+    let version = async || store.device("A").await.unwrap().unwrap().firmware.version;
     // What says nothing of a version stands in the way of none.
     store.upsert_device("A", &facts(None, Some(400)), 1000).await.unwrap().unwrap();
     for (said, at, now, known) in [
@@ -430,13 +430,22 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
         ("6.0", None, 901, "6.0"),
     ] {
         let device = store.upsert_device("A", &facts(Some(said), at), now).await.unwrap().unwrap().device;
-        assert_eq!((device.version.as_deref(), device.last_seen), (Some(known), now), "{said}");
+        assert_eq!((device.firmware.version.as_deref(), device.last_seen), (Some(known), now), "{said}");
     }
-    assert!(store.insert_event("A", &confirmed("2.0", Some(150)), (&reporter(), 902)).await.unwrap());
+    assert_eq!(
+        store.insert_event("A", &confirmed("2.0", Some(150)), (&reporter(), 902)).await.unwrap(),
+        Some(Ok(()))
+    );
     let device = store.device("A").await.unwrap().unwrap();
-    assert_eq!((device.version.as_deref(), device.sequence, device.last_seen), (Some("6.0"), None, 902));
+    assert_eq!(
+        (device.firmware.version.as_deref(), device.firmware.sequence, device.last_seen),
+        (Some("6.0"), None, 902)
+    );
     assert_eq!(store.events("A", 9).await.unwrap()[0].version.as_deref(), Some("2.0"));
-    assert!(store.insert_event("A", &confirmed("7.0", Some(1010)), (&reporter(), 1011)).await.unwrap());
+    assert_eq!(
+        store.insert_event("A", &confirmed("7.0", Some(1010)), (&reporter(), 1011)).await.unwrap(),
+        Some(Ok(()))
+    );
     assert_eq!(version().await.as_deref(), Some("7.0"));
     store.upsert_device("A", &facts(Some("6.1"), Some(1009)), 1012).await.unwrap().unwrap();
     assert_eq!(version().await.as_deref(), Some("7.0"));
@@ -491,7 +500,7 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
         ("updated", false, false, 0),
     ] {
         let device = store.device(serial).await.unwrap().unwrap();
-        let found = (device.vouched, device.state_set, device.anchors_at, device.stated_at);
+        let found = (device.vouched, device.state_set, device.anchors_at, device.firmware.stated_at);
         assert_eq!(found, (vouched, state_set, anchors_at, 7), "{serial}");
     }
     let issuers = store.issuers().await.unwrap();
@@ -500,4 +509,5 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
 }
 
 mod group_commit;
+mod tables_of_devices;
 mod targets;

@@ -238,3 +238,42 @@ async fn srv59_key_check_values_are_too_short_for_a_key_together() {
     let answer = server.send(Method::PATCH, "/v1/devices/A", &headers, amend.into_bytes()).await;
     answer.is_problem(400, "request-malformed");
 }
+
+/// docs/attacks.md, SRV70. What is known already is reported on, and nobody else is kept out.
+#[tokio::test]
+async fn srv70_a_token_makes_no_more_devices_known_than_it_may() {
+    let world = world();
+    let other = "other-technician-token-0123456789";
+    std::fs::write(world.token_file(), format!("{TOKEN}\nreport {TECHNICIAN}\nreport {other}\n")).unwrap();
+    let server = world.start();
+    let first = report(&server, "A-1", facts(json!({}))).await.is(201).json();
+    drop(server);
+    let technician = first["registered"]["by"].as_str().unwrap();
+    let sql = format!(
+        "WITH RECURSIVE numbers (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < 9999)
+         INSERT INTO devices (serial, vendor, class, last_seen, registered_at, registered_by)
+         SELECT 'A-' || n, x'{vendor}', x'{class}', 0, 0, '{technician}' FROM numbers;
+         -- Of a database from before it was noted who vouches.
+         INSERT INTO devices (serial, vendor, class, last_seen, registered_at, registered_by, vouched)
+         VALUES ('V', x'{vendor}', x'{class}', 0, 0, '{technician}', 1)",
+        vendor = hex::encode(VENDOR),
+        class = hex::encode(CLASS),
+    );
+    world.change_database(Box::leak(sql.into_boxed_str())).await;
+    let server = world.start();
+    report(&server, "A-10000", facts(json!({}))).await.is(201);
+    let refused = report(&server, "B", facts(json!({}))).await;
+    refused.is_problem(409, "device-limit");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("10000"), "{refused:?}");
+    server.get("/v1/devices/B").await.is_problem(404, "device-unknown");
+    report(&server, "A-2", facts(json!({"version": "1.0"}))).await.is(200);
+
+    let bearer = format!("Bearer {other}");
+    let headers = [("authorization", &*bearer)];
+    server.send(Method::PUT, "/v1/devices/C", &headers, facts(json!({})).into_bytes()).await.is(201);
+    server.put("/v1/devices/D", facts(json!({}))).await.is(201);
+    // One for which a publisher vouches makes room for one.
+    server.put("/v1/devices/A-3", facts(json!({}))).await.is(200);
+    report(&server, "B", facts(json!({}))).await.is(201);
+    report(&server, "E", facts(json!({}))).await.is_problem(409, "device-limit");
+}

@@ -17,4 +17,5 @@ mod releases;
 mod revocations;
 mod successions;
 mod tables;
+mod tables_of_devices;
 mod verdicts;

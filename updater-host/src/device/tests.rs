@@ -105,3 +105,33 @@ fn info_for_people_has_no_empty_line() {
     assert!(text.contains("serial              A-1"), "{text}");
     assert!(text.lines().all(|line| !line.trim().is_empty()));
 }
+
+/// A session ends what is on trial: nobody reports it as what the device has, unless it was what the session was for.
+#[cfg(feature = "http")]
+#[test]
+fn what_is_beside_the_component_is_told_unless_it_is_on_trial_by_itself() {
+    let table = StateRecord { active_sequence: 3, active_digest: [5; 32], ..device().state };
+    let state = |image, active_digest| StateRecord { image, active_digest, ..table };
+    let beside = |device: Device| [Component::Firmware, Component::Table].map(|of| device.beside(of));
+    let with = |other| beside(Device { other: Some(other), ..device() });
+    assert_eq!(beside(device()), [None, None]);
+    let told = Installed { version: None, sequence: 3, digest: Some([5; 32]) };
+    assert_eq!(with(table), [None, Some(told.clone())]);
+    assert_eq!(with(state(ImageState::Pending, [5; 32])), [None, Some(told.clone())]);
+    for image in [ImageState::Trial, ImageState::Reverting] {
+        assert_eq!(with(state(image, [5; 32])), [None, None], "{image:?}");
+        assert_eq!(with(state(image, [0; 32])), [None, None], "{image:?}");
+    }
+    // With the firmware that it came with.
+    let mut of_both = Device { other: Some(state(ImageState::Trial, [5; 32])), ..device() };
+    of_both.state.active_digest = [5; 32];
+    assert_eq!(beside(of_both), [None, Some(told)]);
+    // The firmware beside a table.
+    let turned = Device { other: Some(table), ..device() }.turned(Component::Table).unwrap();
+    let firmware = Installed { version: Some("2.0.0".to_owned()), sequence: 7, digest: None };
+    assert_eq!(beside(turned.clone()), [Some(firmware), None]);
+    let mut on_trial = turned;
+    on_trial.other = Some(StateRecord { image: ImageState::Trial, active_digest: [5; 32], ..device().state });
+    on_trial.state.active_digest = [5; 32];
+    assert_eq!(beside(on_trial), [None, None], "the session for the table ends the trial of both");
+}

@@ -17,6 +17,7 @@ fn report(sequence: u64) -> Report {
     Report::Device(DeviceBody {
         manifest_digest: None,
         release_kid: None,
+        table: None,
         anchors: None,
         vendor: Uuid::from_u128(1),
         class: Uuid::from_u128(2),

@@ -336,6 +336,7 @@ fn device() -> DeviceBody {
     DeviceBody {
         manifest_digest: None,
         release_kid: None,
+        table: None,
         anchors: None,
         vendor: VENDOR,
         class: CLASS,
@@ -387,6 +388,7 @@ async fn a_report_is_delivered_when_an_update_server_says_so() {
     let event = EventBody {
         kind: wire::EventKind::Started,
         release: None,
+        target: None,
         release_kid: None,
         version: None,
         sequence: None,

@@ -56,12 +56,40 @@ pub(crate) struct DeviceBody {
     /// kid of the key that signed the active release, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) release_kid: Option<String>,
+    /// The table of a device that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) table: Option<TableBody>,
     /// kids of the anchors, hex: 1 to 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anchors: Option<Vec<String>>,
     /// When it was so, seconds since the epoch: one that comes late changes nothing that is known of a later time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<u64>,
+}
+
+/// What a device has in the place of its table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct TableBody {
+    /// As its release says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+    /// 0: it has none.
+    pub(crate) sequence: u64,
+    /// Hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_digest: Option<String>,
+    /// kid of the key that signed its release, hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) release_kid: Option<String>,
+}
+
+/// What else than firmware alone an update installs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EventTarget {
+    Table,
+    /// Firmware and a table.
+    Both,
 }
 
 /// The answer to a registration, as far as it shows that it was one.
@@ -120,6 +148,9 @@ pub(crate) struct EventBody {
     /// Manifest digest, hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) release: Option<String>,
+    /// `None`: of firmware, or of nothing that is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<EventTarget>,
     /// kid of the key that signed the release, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) release_kid: Option<String>,

@@ -106,6 +106,7 @@ impl Prepared<'_> {
                     let restart = self.restart(Component::Table, cli, options, output, interrupt);
                     let Settled { outcome, .. } = restart.wait_or_revert().await?;
                     let Ended { after, .. } = self.runs_already().await;
+                    self.look_at_table(outcome, output).await;
                     return Ok(Ended { sent: of_table, outcome, after, ran_already: false });
                 }
                 (Transferred::RunsAlready, _) => return Ok(self.runs_already().await),
@@ -119,9 +120,7 @@ impl Prepared<'_> {
         let Settled { outcome, state } =
             if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
         let after = self.after(&state).await;
-        if outcome == Outcome::Confirmed {
-            self.warn_of_table(output).await;
-        }
+        self.look_at_table(outcome, output).await;
         Ok(Ended { sent, outcome, after, ran_already: false })
     }
 
@@ -185,15 +184,17 @@ impl Prepared<'_> {
         }
     }
 
-    /// The device tries firmware and table of a release together. If it says otherwise, somebody has to know.
-    async fn warn_of_table(&mut self, output: &Output) {
+    /// Reads what became of the table of a release of both. The device tries firmware and table together: if it says otherwise,
+    /// somebody has to know.
+    async fn look_at_table(&mut self, outcome: Outcome, output: &Output) {
         if self.release.table.is_none() {
             return;
         }
         let session = Session::new(self.connection, self.device.node);
-        let found = session.of(Component::Table).state().await;
-        let digest = found.ok().map(|state| state.active_digest);
-        if digest != self.release.digest() {
+        // As it was before it is not any more, in any case.
+        self.device.other = session.of(Component::Table).state().await.ok();
+        let digest = self.device.other.as_ref().map(|state| state.active_digest);
+        if outcome == Outcome::Confirmed && digest != self.release.digest() {
             let words = "the device has confirmed the firmware, but does not say that it has the table of the release; \
                          tell the manufacturer";
             output.warn("table-missing", words);

@@ -6,14 +6,14 @@ use axum::body::Bytes;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, WriterBuilder};
 use device_lists::{Lines, guarded, unguarded};
 
-use super::super::{Registration, check_serial, known_time};
+use super::super::{Registration, TableRegistration, check_serial, known_time};
 use crate::domain::Serial;
 use crate::domain::registration::ListTimes;
 use crate::http::problem::Problem;
-use crate::store::StoredDevice;
+use crate::store::{Installed, StoredDevice};
 
 /// The columns, in the order of [`cells`].
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 26] = [
     "serial",
     "vendor",
     "class",
@@ -25,6 +25,11 @@ const COLUMNS: [&str; 21] = [
     "manifest_digest",
     "release_kid",
     "stated_at",
+    "table_version",
+    "table_sequence",
+    "table_manifest_digest",
+    "table_release_kid",
+    "table_stated_at",
     "anchors",
     "anchors_at",
     "identity",
@@ -66,6 +71,18 @@ fn cells(device: StoredDevice) -> [String; COLUMNS.len()] {
     let kids = device.anchors.unwrap_or_default();
     let (retired_at, retired_reason) =
         device.retired.map_or((None, None), |retired| (Some(retired.at), retired.reason));
+    let installed = |installed: Installed| {
+        [
+            text(installed.version),
+            time(installed.sequence),
+            text(installed.manifest_digest.map(|digest| digest.to_string())),
+            text(installed.release_kid.map(|kid| hex::encode(kid.0))),
+            time(known_time(installed.stated_at)),
+        ]
+    };
+    let [version, sequence, manifest_digest, release_kid, stated_at] = installed(device.firmware);
+    let [table_version, table_sequence, table_manifest_digest, table_release_kid, table_stated_at] =
+        installed(device.table);
     [
         device.serial,
         device.vendor.to_string(),
@@ -73,11 +90,16 @@ fn cells(device: StoredDevice) -> [String; COLUMNS.len()] {
         text(device.line),
         text(device.owner),
         text(device.state_set.then(|| device.state.to_string())),
-        text(device.version),
-        time(device.sequence),
-        text(device.manifest_digest.map(|digest| digest.to_string())),
-        text(device.release_kid.map(|kid| hex::encode(kid.0))),
-        time(known_time(device.stated_at)),
+        version,
+        sequence,
+        manifest_digest,
+        release_kid,
+        stated_at,
+        table_version,
+        table_sequence,
+        table_manifest_digest,
+        table_release_kid,
+        table_stated_at,
         kids.iter().map(|kid| hex::encode(kid.0)).collect::<Vec<_>>().join(" "),
         time(known_time(device.anchors_at)),
         text(device.identity.map(hex::encode)),
@@ -260,6 +282,7 @@ impl Row {
         let times = ListTimes {
             reported_only,
             stated_at: row.number("stated_at")?,
+            table_stated_at: row.number("table_stated_at")?,
             anchors_at: row.number("anchors_at")?,
             last_seen: row.number("last_seen")?,
         };
@@ -271,6 +294,12 @@ impl Row {
             sequence: row.number("sequence")?,
             manifest_digest: row.take("manifest_digest"),
             release_kid: row.take("release_kid"),
+            table: TableRegistration {
+                version: row.take("table_version"),
+                sequence: row.number("table_sequence")?,
+                manifest_digest: row.take("table_manifest_digest"),
+                release_kid: row.take("table_release_kid"),
+            },
             anchors,
             identity: row.take("identity"),
             credential: row.take("credential"),
