@@ -1,30 +1,30 @@
 //! `update`: choose, verify, plan, ask, send, restart, report (docs/updater-host.md).
 
+mod agreement;
 mod offers;
 mod outcome;
 mod prepared;
 mod standing;
 
 use trust::{RevocationList, TrustStoreBuf};
-use update_protocol::profile::Component;
 
 use self::offers::Offered;
 use self::outcome::{UpdateReport, UpdateResult, report};
 #[cfg(feature = "http")]
 pub(crate) use self::prepared::Ended;
 use self::prepared::Prepared;
-use self::standing::{is_done, is_on_trial, warn_of_clock, warn_of_equal_number};
+use self::standing::is_done;
 #[cfg(feature = "http")]
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::commands::report::check_free;
 use crate::connection::Connection;
-use crate::device::{Device, DeviceTrust, target_of};
+use crate::device::{Device, DeviceTrust};
 use crate::error::{Error, Moment, Subject};
 use crate::install::{Delivered, Delivery, NewestList, Refused};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::plan::{Plan, ReleaseName};
+use crate::plan::ReleaseName;
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
 use crate::scan::{READING, choose};
@@ -33,10 +33,6 @@ use crate::session::Session;
 use crate::source;
 use crate::source::{HostChecks, Offer};
 use crate::trusted::{Records, read_anchors, read_successions};
-
-/// Said before a transfer of CAN FD frames that nobody told the data bit rate of.
-const DATA_RATE_UNKNOWN: &str = "the data bit rate of the CAN FD bus is not known: frames are sent no faster than the \
-    nominal bit rate allows. Append the data bit rate to the bus address, such as &data=2M";
 
 /// # Errors
 /// [`Error`]
@@ -131,6 +127,7 @@ impl Run<'_> {
         offers: Vec<Offered>,
         known: &Known<'_>,
     ) -> Result<UpdateReport, Error> {
+        self.ask(&mut reached, &offers, known.trusted).await?;
         let mut offers = offers.into_iter();
         let first = offers.next().ok_or(Error::NothingToInstall)?;
         let mut report = self.one(&mut reached, first, known).await?;
@@ -204,42 +201,6 @@ impl Run<'_> {
             }
         };
         let mut prepared = Prepared { connection, device, release, reporting };
-        let Prepared { device, release, .. } = &prepared;
-        let plan = Plan::new(device, release, trusted, prepared.connection);
-        output.say(&plan.lines());
-        output.event(&plan);
-        warn_of_equal_number(device, release, output);
-        warn_of_clock(release, output);
-        if prepared.connection.lacks_data_rate() {
-            output.warn("data-bit-rate", DATA_RATE_UNKNOWN);
-        }
-        let on_trial = is_on_trial(device, release) && !options.reinstall;
-        if let Some(component) = device.on_trial().filter(|_| !on_trial) {
-            let what = match component {
-                Component::Firmware => "image",
-                Component::Table => "table",
-            };
-            let words =
-                format!("the device has not confirmed its active {what}; this update reverts it first");
-            output.warn("on-trial", &words);
-        }
-        let is_of_it = |waits: &Component| {
-            release.table.is_some()
-                && device.of(*waits).map(|state| state.manifest_digest) == release.digest()
-        };
-        if let Some(component) = device.waits_beside().filter(|waits| !is_of_it(waits)) {
-            let what = target_of(component).name();
-            output.warn(
-                "pending",
-                &format!("an installed {what} waits for a reset; this update starts it too"),
-            );
-        }
-        if !options.yes && !on_trial {
-            let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm("Install it?")).await?;
-            if !confirmed {
-                return Err(Error::Declined);
-            }
-        }
         let installed = prepared.install(cli, options, (trusted, lists), output, interrupt).await;
         #[cfg(feature = "http")]
         remember(known.cache, prepared.device, output);

@@ -280,6 +280,39 @@ fn srv65_a_server_brings_firmware_and_table_each_its_newest() {
     assert_eq!((of("firmware"), of("table")), (run.to_vec(), [run, run].concat()));
 }
 
+/// Of what there is a plan, in the order in which they were shown.
+fn plans(ended: &Ended) -> Vec<String> {
+    let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let plans = lines.filter(|line| line["event"] == "plan");
+    plans.map(|plan| plan["target"].as_str().expect("a target").to_owned()).collect()
+}
+
+/// Nobody is left with half of what he was asked for.
+#[test]
+fn host53_firmware_and_a_table_are_agreed_to_together_before_anything_is_sent() {
+    let (bench, _sim) = with_table_slot();
+    let server = UpdateServer::start(&bench, 0);
+    bench.release(2, Life::Confirms);
+    server.publish(&bench, 2);
+    bench.publish_table(&server, 1, b"0..80 bar");
+    let asking: Vec<&str> = from_server(&server.url).into_iter().filter(|it| *it != "--yes").collect();
+    let asked = bench.run(&asking);
+    asked.is_error("confirmation-needed", 2);
+    assert_eq!(plans(&asked), ["firmware", "table"]);
+    assert_eq!((bench.info()["sequence"].clone(), bench.table_of_device().0), (json!(1), json!(0)));
+    // Of what there is nothing to do with nobody is asked.
+    bench.fetch(&server, &["--target", "firmware"]).is_result("confirmed", 0);
+    let asked = bench.run(&asking);
+    asked.is_error("confirmation-needed", 2);
+    assert_eq!(plans(&asked), ["table"]);
+    assert_eq!(bench.table_of_device().0, json!(0));
+    bench.fetch(&server, &[]).is_result("up-to-date", 0);
+    assert_eq!(bench.table_of_device().0, json!(1));
+    let nothing = bench.run(&asking);
+    nothing.is_result("up-to-date", 0);
+    assert_eq!(plans(&nothing), [""; 0]);
+}
+
 /// Both were fetched by a run that nobody confirmed.
 #[test]
 fn without_the_server_firmware_and_table_come_from_the_cache() {
