@@ -21,6 +21,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let own_key = Programs::new(workspace.target())?.with(Loader::Symmetric).loader()?;
     command.arg("--own-key").arg(own_key);
     command.arg("--own-key-lines").arg(build_lines(workspace, ",decrypting,own-key")?);
+    let tabled = Programs::new(workspace.target())?.with(Loader::Tabled).loader()?;
+    command.arg("--tabled").arg(tabled);
+    command.arg("--tabled-lines").arg(build_lines(workspace, ",decrypting,own-key,table,one-file")?);
     options.run(workspace, command)
 }
 

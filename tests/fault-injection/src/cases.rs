@@ -14,6 +14,8 @@ use update_protocol::profile::Object;
 
 use crate::subject::{Believes, Subject};
 
+mod tables;
+
 /// Bytes of each image: with its head, two pages.
 const IMAGE_LEN: usize = 2600;
 /// Bytes of a MAC.
@@ -31,6 +33,8 @@ pub(crate) struct Case {
     pub(crate) about: &'static str,
     /// The loader that is attacked.
     pub(crate) strategy: Strategy,
+    /// The function with whose first call the attack begins; `None`: with the reset.
+    pub(crate) since: Option<&'static str>,
     make: Make,
 }
 
@@ -41,12 +45,14 @@ pub(crate) enum Strategy {
     InPlace,
     /// As [`Strategy::Swap`], in a device that believes its own key.
     OwnKey,
+    /// The same with a table beside its firmware, and one file.
+    Tabled,
 }
 
 impl Strategy {
     const fn layout(self) -> Layout {
         match self {
-            Self::Swap | Self::OwnKey => AN386_LAYOUT,
+            Self::Swap | Self::OwnKey | Self::Tabled => AN386_LAYOUT,
             Self::InPlace => in_place_layout_of(&AN386),
         }
     }
@@ -55,6 +61,7 @@ impl Strategy {
         match self {
             Self::Swap | Self::InPlace => Believes::Roots,
             Self::OwnKey => Believes::OwnKey,
+            Self::Tabled => Believes::OwnKeyTabled,
         }
     }
 }
@@ -64,10 +71,18 @@ pub(crate) struct Prepared {
     pub(crate) subject: Subject,
     /// The image that may run, and its slot; `None`: nothing may.
     pub(crate) allowed: Option<(Slot, Vec<u8>)>,
+    /// The table that may be handed over; `None`: none.
+    pub(crate) allowed_table: Option<Vec<u8>>,
+}
+
+impl Prepared {
+    fn new(subject: Subject, allowed: Option<(Slot, Vec<u8>)>) -> Self {
+        Self { subject, allowed, allowed_table: None }
+    }
 }
 
 /// All cases.
-pub(crate) const CASES: [Case; 13] = [
+pub(crate) const CASES: [Case; 21] = [
     swap("flipped-image", "one bit of the active image", flipped_image),
     swap("forged-signature", "one bit of the signature in the active head", forged_signature),
     swap("forged-manifest", "another manifest under the genuine signature, with its image", forged_manifest),
@@ -101,20 +116,55 @@ pub(crate) const CASES: [Case; 13] = [
         "a manifest and its image that the device's key never authenticated, and their digest in the journal",
         forged_own_head,
     ),
+    table("table-mac", "one bit of the MAC in the head of the active table", tables::forged_mac),
+    table(
+        "table-head",
+        "a table that the device's key never authenticated, and its digest in the journal",
+        tables::forged_head,
+    ),
+    table("table-lower", "an active table below its floor, in the journal", tables::lower_active),
+    table("table-lower-pending", "a pending table below its floor, in the journal", tables::lower_pending),
+    table("table-class", "a genuine table for another class, in the journal", tables::another_class),
+    Case {
+        name: "both-table",
+        about: "one bit of the table of a pending release of both",
+        strategy: Strategy::Tabled,
+        since: Some("with_its_part"),
+        make: tables::flipped_table_of_both,
+    },
+    Case {
+        name: "both-firmware",
+        about: "one bit of the firmware of a pending release of both",
+        strategy: Strategy::Tabled,
+        since: None,
+        make: tables::flipped_firmware_of_both,
+    },
+    Case {
+        name: "file-pending",
+        about: "one bit of a pending image that came as one file",
+        strategy: Strategy::Tabled,
+        since: None,
+        make: tables::flipped_file,
+    },
 ];
 
 type Make = fn(&History) -> Result<Prepared>;
 
 const fn swap(name: &'static str, about: &'static str, make: Make) -> Case {
-    Case { name, about, strategy: Strategy::Swap, make }
+    Case { name, about, strategy: Strategy::Swap, since: None, make }
 }
 
 const fn in_place(name: &'static str, about: &'static str, make: Make) -> Case {
-    Case { name, about, strategy: Strategy::InPlace, make }
+    Case { name, about, strategy: Strategy::InPlace, since: None, make }
 }
 
 const fn own_key(name: &'static str, about: &'static str, make: Make) -> Case {
-    Case { name, about, strategy: Strategy::OwnKey, make }
+    Case { name, about, strategy: Strategy::OwnKey, since: None, make }
+}
+
+/// Of a table, which comes after the firmware: what runs before was attacked with that.
+const fn table(name: &'static str, about: &'static str, make: Make) -> Case {
+    Case { name, about, strategy: Strategy::Tabled, since: Some("settle_with_table"), make }
 }
 
 impl Case {
@@ -124,11 +174,14 @@ impl Case {
         let prepared = history.and_then(|history| (self.make)(&history));
         let prepared = prepared.with_context(|| format!("cannot prepare the case {}", self.name))?;
         let clean = prepared.subject.with(prepared.subject.memory());
-        let runs = clean.boot()?;
+        let mailbox = clean.settle()?;
+        let runs = mailbox.is_some();
         let expected = match &prepared.allowed {
             Some((slot, image)) => clean.runs((*slot, image))?,
             None => true,
         };
+        let table = mailbox.filter(|_| clean.is_tabled()).map(|mailbox| clean.table(&mailbox)).transpose()?;
+        let expected = expected && table.flatten() == prepared.allowed_table;
         anyhow::ensure!(
             runs == prepared.allowed.is_some() && expected,
             "the loader library boots the forged part of the case {}",
@@ -168,7 +221,7 @@ impl History {
     /// The envelope of a release with this number.
     fn envelope(&self, sequence: u64, release: usize) -> Vec<u8> {
         let [first, second] = &self.images[release - 1];
-        if self.believes == Believes::OwnKey {
+        if self.believes != Believes::Roots {
             authenticated(&description(sequence, first), &authentication_key(SERIAL))
         } else if self.layout.swaps() {
             self.factory.envelope(sequence, first)
@@ -188,7 +241,9 @@ impl History {
         let subject = Subject::new(self.layout, self.believes);
         let block = match self.believes {
             Believes::Roots => provisioning_block(&[self.factory.anchor()], None),
-            Believes::OwnKey => provisioning_block_with(&[], None, &[authentication_key(SERIAL)]),
+            Believes::OwnKey | Believes::OwnKeyTabled => {
+                provisioning_block_with(&[], None, &[authentication_key(SERIAL)])
+            }
         };
         subject.send(&[(Object::ProvisioningBlock, &block)])?;
         for (sequence, release) in [(1, 1), (2, 2)] {
@@ -231,7 +286,7 @@ fn record(envelope: &[u8], image: &[u8], sequence: u64) -> Result<ImageRecord> {
 fn flipped_image(history: &History) -> Result<Prepared> {
     let subject = history.device()?;
     subject.flip(Slot::A, history.layout.head_len() + 100, 3);
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn forged_signature(history: &History) -> Result<Prepared> {
@@ -241,7 +296,7 @@ fn forged_signature(history: &History) -> Result<Prepared> {
     let at = envelope.windows(sign1.len()).position(|bytes| bytes == sign1).context("no signature")?;
     // The signature ends the COSE_Sign1: R, then S.
     subject.flip(Slot::A, u32::try_from(at + sign1.len() - SIGNATURE_LEN)?, 0);
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 /// Where the MAC of an envelope lies: it ends the COSE_Mac0.
@@ -255,7 +310,7 @@ fn forged_mac(history: &History) -> Result<Prepared> {
     let subject = history.device()?;
     let at = mac_of(&history.envelope(2, 2))?;
     subject.flip(Slot::A, u32::try_from(at)?, 0);
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn forged_own_head(history: &History) -> Result<Prepared> {
@@ -263,7 +318,7 @@ fn forged_own_head(history: &History) -> Result<Prepared> {
     let (to, from) = (mac_of(&envelope)?, mac_of(&genuine)?);
     envelope[to..to + MAC_LEN].copy_from_slice(&genuine[from..from + MAC_LEN]);
     let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn forged_manifest(history: &History) -> Result<Prepared> {
@@ -273,7 +328,7 @@ fn forged_manifest(history: &History) -> Result<Prepared> {
     let envelope = splice(&genuine, &forged)?;
     let subject = history.device()?;
     subject.place(Slot::A, &envelope, history.third())?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 /// `genuine` with the manifest of `forged`.
@@ -318,7 +373,7 @@ fn signed(envelope: &[u8]) -> Result<Vec<u8>> {
 fn forged_head(history: &History) -> Result<Prepared> {
     let envelope = history.forged(2, 3)?;
     let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn forged_credential(history: &History) -> Result<Prepared> {
@@ -327,7 +382,7 @@ fn forged_credential(history: &History) -> Result<Prepared> {
     let envelope = own.envelope(2, history.third());
     let envelope = with_signature_of(&envelope, own.credential(), factory.credential())?;
     let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn revoked_pending(history: &History) -> Result<Prepared> {
@@ -340,7 +395,7 @@ fn revoked_pending(history: &History) -> Result<Prepared> {
     let state = subject.state()?;
     anyhow::ensure!(state.status == Status::Pending, "the release is not pending: {:?}", state.status);
     anyhow::ensure!(state.highest_list_sequence() == 2, "the list was not stored");
-    Ok(Prepared { subject, allowed: Some((Slot::A, history.second().to_vec())) })
+    Ok(Prepared::new(subject, Some((Slot::A, history.second().to_vec()))))
 }
 
 fn lower_pending(history: &History) -> Result<Prepared> {
@@ -352,17 +407,17 @@ fn lower_pending(history: &History) -> Result<Prepared> {
         state.status = Status::Pending;
         state.spare = Some(record);
     })?;
-    Ok(Prepared { subject, allowed: Some((Slot::A, history.second().to_vec())) })
+    Ok(Prepared::new(subject, Some((Slot::A, history.second().to_vec()))))
 }
 
 fn lower_active(history: &History) -> Result<Prepared> {
     let envelope = history.factory.envelope(1, history.first());
     let subject = history.with_active(&envelope, history.first(), 1)?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn rollback(history: &History) -> Result<Prepared> {
-    Ok(Prepared { subject: history.device()?, allowed: Some((Slot::A, history.second().to_vec())) })
+    Ok(Prepared::new(history.device()?, Some((Slot::A, history.second().to_vec()))))
 }
 
 /// Release 2 runs in slot B.
@@ -372,7 +427,7 @@ fn forged_in_place(history: &History) -> Result<Prepared> {
     subject.place(Slot::B, &envelope, image)?;
     let record = record(&envelope, image, 2)?;
     subject.forge(|state| state.active = Some(record))?;
-    Ok(Prepared { subject, allowed: None })
+    Ok(Prepared::new(subject, None))
 }
 
 fn forged_pending_in_place(history: &History) -> Result<Prepared> {
@@ -383,5 +438,5 @@ fn forged_pending_in_place(history: &History) -> Result<Prepared> {
         state.status = Status::Pending;
         state.spare = Some(record);
     })?;
-    Ok(Prepared { subject, allowed: Some((Slot::B, history.image(2, Slot::B).to_vec())) })
+    Ok(Prepared::new(subject, Some((Slot::B, history.image(2, Slot::B).to_vec()))))
 }

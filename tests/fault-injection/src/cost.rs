@@ -65,7 +65,7 @@ impl Cost {
     fn of(image_len: usize, trace: &Trace, loader: &Loader) -> Result<Self> {
         let mut rest = BTreeMap::<&str, u64>::new();
         let (mut sha256, mut ed25519, mut verifications, mut rounds) = (0, 0, 0, 0);
-        for &(address, count, _) in &trace.executed {
+        for &(address, count, ..) in &trace.executed {
             let (name, count) = (loader.name_at(address), u64::from(count));
             if is_sha256(name) {
                 sha256 += count;

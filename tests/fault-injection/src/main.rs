@@ -47,6 +47,12 @@ pub(crate) struct Arguments {
     /// An ELF of its code with line tables
     #[arg(long, value_name = "LINES")]
     own_key_lines: Option<PathBuf>,
+    /// The same with a table and one file, for the cases that attack it
+    #[arg(long, value_name = "LOADER")]
+    tabled: Option<PathBuf>,
+    /// An ELF of its code with line tables
+    #[arg(long, value_name = "LINES")]
+    tabled_lines: Option<PathBuf>,
     /// A Python interpreter that has unicorn
     #[arg(long)]
     python: PathBuf,
@@ -98,7 +104,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.list {
         for Case { name, about, .. } in &CASES {
-            println!("{name:18} {about}");
+            println!("{name:20} {about}");
         }
         return Ok(true);
     }
@@ -119,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(true);
     }
     let mut reports = Vec::new();
-    for strategy in [Strategy::Swap, Strategy::InPlace, Strategy::OwnKey] {
+    for strategy in [Strategy::Swap, Strategy::InPlace, Strategy::OwnKey, Strategy::Tabled] {
         let is_meant =
             |name: &str| arguments.cases.is_empty() || arguments.cases.iter().any(|case| case == name);
         let cases: Vec<_> =
@@ -131,8 +137,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
             Strategy::Swap => (Some(&arguments.loader), &arguments.lines),
             Strategy::InPlace => (arguments.in_place.as_ref(), &arguments.in_place_lines),
             Strategy::OwnKey => (arguments.own_key.as_ref(), &arguments.own_key_lines),
+            Strategy::Tabled => (arguments.tabled.as_ref(), &arguments.tabled_lines),
         };
-        let path = path.context("these cases need --in-place LOADER or --own-key LOADER")?;
+        let path = path.context("these cases need --in-place LOADER, --own-key LOADER or --tabled LOADER")?;
         let loader = Loader::read(path, lines.as_deref())?;
         attack(&cases, &loader, arguments, &mut reports)?;
     }
@@ -144,7 +151,8 @@ fn attack(cases: &[&Case], loader: &Loader, arguments: &Arguments, reports: &mut
     let workers = Workers::new(arguments, loader)?;
     for case in cases {
         let prepared = case.prepare()?;
-        let trace = workers.trace(&prepared.subject)?;
+        let since = case.since.map(|name| loader.find(name)).transpose()?;
+        let trace = workers.trace(&prepared.subject, since)?;
         let plan = Plan::new(&trace, loader, arguments)?;
         let mut report = Report::new(case.name, &plan, arguments);
         let mut judge = Judge::new(&prepared, workers.folder())?;

@@ -1,5 +1,5 @@
 //! Which instructions are skipped, and when: each that ran between the reset and the jump, at its first, second and last
-//! execution. What runs more often than that are the loops of the hash and of the curve and copies of memory, where each
+//! execution; where a case begins later, since the first call of a function, the first and second one from there on. What runs more often than that are the loops of the hash and of the curve and copies of memory, where each
 //! round does the same to other data.
 
 use std::collections::BTreeSet;
@@ -17,8 +17,9 @@ const DECIDING: [&str; 4] = ["trust::", "suit_manifest::", "firmware_image::", "
 /// Parts of them that only compute.
 const COMPUTING: [&str; 2] = ["trust::curve", "trust::scalar"];
 
-/// An instruction: its address, how often it ran, and how many ran before its first time.
-pub(crate) type Executed = (u32, u32, u64);
+/// An instruction: its address, how often it ran, how many ran before its first time, and how often it ran before the attack
+/// begins.
+pub(crate) type Executed = (u32, u32, u64, u32);
 
 /// A joint runs at most so often; else the comparisons would take longer than what they spare.
 const JOINT_RUNS_MAX: u32 = 6;
@@ -67,7 +68,7 @@ impl Plan {
     pub(crate) fn new(trace: &Trace, loader: &Loader, arguments: &Arguments) -> Result<Self> {
         let mut attacks = Vec::new();
         let executed = &trace.executed;
-        for &(address, count, _) in executed {
+        for &(address, count, _, before) in executed {
             if arguments.at.is_empty() {
                 let name = loader.name_at(address);
                 let functions = &arguments.functions;
@@ -75,8 +76,8 @@ impl Plan {
                 if !is_named || arguments.brief && !decides(name) {
                     continue;
                 }
-                let last = if arguments.brief { 1 } else { count };
-                attacks.extend(numbers(last).into_iter().map(|number| (address, number)));
+                let since = if arguments.brief { 1 } else { u32::MAX }.min(count - before);
+                attacks.extend(numbers(since).into_iter().map(|number| (address, before + number)));
             }
             for place in arguments.at.iter().filter(|place| place.address == address) {
                 match place.number {
@@ -102,8 +103,8 @@ fn joints(trace: &Trace, loader: &Loader) -> Vec<u32> {
     let mut candidates: Vec<_> = trace
         .executed
         .iter()
-        .filter(|(address, count, _)| *count <= JOINT_RUNS_MAX && loader.begins_a_function(*address))
-        .map(|(address, _, first)| (*first, *address))
+        .filter(|(address, count, ..)| *count <= JOINT_RUNS_MAX && loader.begins_a_function(*address))
+        .map(|(address, _, first, _)| (*first, *address))
         .collect();
     candidates.sort_unstable();
     let (mut joints, mut next) = (Vec::new(), 0);

@@ -75,7 +75,8 @@ impl Report {
             self.losses.entry(loss).or_default().push(place(attack));
         }
         let has = |wanted: &[Finding]| usize::from(findings.iter().any(|finding| wanted.contains(finding)));
-        self.boots += has(&[Finding::Boots, Finding::BootsLater]);
+        self.boots +=
+            has(&[Finding::Boots, Finding::BootsLater, Finding::HandsOver, Finding::HandsOverLater]);
         self.floors_fallen += has(&[Finding::FloorFell, Finding::RevocationFell, Finding::ProvisioningLost]);
         if findings.is_empty() && !self.shows_all {
             return;

@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
+use bootloader::authority::OwnKey;
 use bootloader::flash::{Flash, HasLayout};
 use bootloader::journal::Journal;
 use bootloader::layout::{Area, Layout, Slot};
-use bootloader::mailbox::Request;
+use bootloader::mailbox::{MAILBOX_LEN, Request};
+use bootloader::reporting::Authenticated;
 use bootloader::session::Description;
 use bootloader::state::BootState;
 use bootloader::{Boot, Buffers, Loader, Session, application};
@@ -17,8 +19,10 @@ use device_harness::device::wake;
 use device_harness::part::Symmetric;
 use flash_array::{FlashArray, Store, store_len};
 use qemu_mps2_support::layout::FLASH_LEN;
+use qemu_mps2_support::{AN386_LAYOUT, AN386_TABLE_LAYOUT};
 use suit_manifest::Reason;
-use update_protocol::profile::Object;
+use suit_manifest::profile::Decrypting;
+use update_protocol::profile::{Component, Destination, Object};
 use update_protocol::uds::server::{Download, Handler as _};
 
 /// Bytes of the PSRAM that the flash takes.
@@ -61,13 +65,36 @@ type Array = FlashArray<Memory>;
 pub(crate) enum Believes {
     Roots,
     OwnKey,
+    /// The same, with a table.
+    OwnKeyTabled,
+}
+
+/// The emulated board with a table beside its firmware, and its own key.
+struct Board;
+
+impl HasLayout for Board {
+    type Profile = Decrypting;
+    type Authority = OwnKey;
+    type Reports = Authenticated;
+
+    fn layout(&self) -> &Layout {
+        &AN386_LAYOUT
+    }
+
+    fn table(&self) -> Option<&Layout> {
+        Some(&AN386_TABLE_LAYOUT)
+    }
 }
 
 /// What came of a reset.
 struct Started {
-    runs: bool,
+    /// The mailbox of the image that runs.
+    mailbox: Option<[u8; MAILBOX_LEN]>,
     refusal: Option<Reason>,
 }
+
+/// A download: where to, and what.
+pub(crate) type Sent<'s> = (u32, &'s [u8]);
 
 /// A device that no attack has reached yet, or what one left.
 pub(crate) struct Subject {
@@ -109,7 +136,12 @@ impl Subject {
 
     /// A reset; whether an image runs.
     pub(crate) fn boot(&self) -> Result<bool> {
-        Ok(self.start(None, &[])?.runs)
+        Ok(self.hand_over()?.is_some())
+    }
+
+    /// A reset; the mailbox of the image that runs.
+    fn hand_over(&self) -> Result<Option<[u8; MAILBOX_LEN]>> {
+        Ok(self.start(None, &[])?.mailbox)
     }
 
     /// A reset; why the device stays on its bus.
@@ -117,16 +149,43 @@ impl Subject {
         Ok(self.start(None, &[])?.refusal)
     }
 
-    /// Resets until nothing changes any more; whether an image runs then.
-    pub(crate) fn settle(&self) -> Result<bool> {
+    /// Resets until nothing changes any more; the mailbox of the image that runs then.
+    pub(crate) fn settle(&self) -> Result<Option<[u8; MAILBOX_LEN]>> {
         for _ in 0..RESETS_MAX {
             let before = self.memory();
-            let runs = self.boot()?;
+            let mailbox = self.hand_over()?;
             if self.memory() == before {
-                return Ok(runs);
+                return Ok(mailbox);
             }
         }
         bail!("the device does not come to rest within {RESETS_MAX} resets")
+    }
+
+    /// Whether there is a table beside its firmware.
+    pub(crate) fn is_tabled(&self) -> bool {
+        self.believes == Believes::OwnKeyTabled
+    }
+
+    fn open_table(&self, mailbox: &[u8; MAILBOX_LEN]) -> Result<application::Table<Array>> {
+        Ok(application::Table::open(self.flash_of(AN386_TABLE_LAYOUT)?, mailbox))
+    }
+
+    /// The table that an application takes that finds this in its mailbox.
+    pub(crate) fn table(&self, mailbox: &[u8; MAILBOX_LEN]) -> Result<Option<Vec<u8>>> {
+        let Some(found) = self.open_table(mailbox)?.found() else { return Ok(None) };
+        let start = (found.address - AN386_TABLE_LAYOUT.base()) as usize;
+        let memory = self.memory.0.borrow();
+        // A length that a fault made up may lead anywhere.
+        Ok(Some(
+            memory
+                .get(start..)
+                .map_or(Vec::new(), |bytes| bytes[..bytes.len().min(found.len as usize)].to_vec()),
+        ))
+    }
+
+    /// What the journal of the table says.
+    pub(crate) fn table_state(&self) -> Result<BootState> {
+        Ok(application::Device::open(self.flash_of(AN386_TABLE_LAYOUT)?).state())
     }
 
     /// Ends the trial of the running image.
@@ -135,10 +194,11 @@ impl Subject {
     }
 
     /// A reset with this request, and objects that are sent to a loader that stays.
-    fn start(&self, request: Option<Request>, objects: &[(Object, &[u8])]) -> Result<Started> {
+    fn start(&self, request: Option<Request>, objects: &[Sent<'_>]) -> Result<Started> {
         match self.believes {
             Believes::Roots => self.start_as(self.layout, request, objects),
             Believes::OwnKey => self.start_as(Symmetric::from(self.layout), request, objects),
+            Believes::OwnKeyTabled => self.start_as(Board, request, objects),
         }
     }
 
@@ -146,28 +206,52 @@ impl Subject {
         &self,
         layout: L,
         request: Option<Request>,
-        objects: &[(Object, &[u8])],
+        objects: &[Sent<'_>],
     ) -> Result<Started> {
         let (mut envelope, mut list) = ([0; _], [0; _]);
         let buffers = Buffers { envelope: &mut envelope, list: &mut list };
         match Loader::start(self.flash_of(layout)?, buffers).boot(&wake(request), DESCRIPTION) {
-            Boot::Run(_) => Ok(Started { runs: true, refusal: None }),
+            Boot::Run(entry) => Ok(Started { mailbox: Some(entry.mailbox()), refusal: None }),
             Boot::Stay(mut session) => {
-                objects.iter().try_for_each(|(object, bytes)| download(&mut session, *object, bytes))?;
-                Ok(Started { runs: false, refusal: session.refusal().map(|refusal| refusal.reason) })
+                objects.iter().try_for_each(|(address, bytes)| download(&mut session, *address, bytes))?;
+                Ok(Started { mailbox: None, refusal: session.refusal().map(|refusal| refusal.reason) })
             }
         }
     }
 
     /// Sends objects in one session.
-    pub(crate) fn send(&self, objects: &[(Object, &[u8])]) -> Result<()> {
-        let started = self.start(Some(Request::ProgrammingSession { answer: true }), objects)?;
-        if started.runs { bail!("the loader was asked for") } else { Ok(()) }
+    pub(crate) fn send(&self, objects: &[(impl Into<Destination> + Copy, &[u8])]) -> Result<()> {
+        let address = |destination: Destination| destination.address().context("no address");
+        let sent = objects.iter().map(|(object, bytes)| Ok((address((*object).into())?, *bytes)));
+        self.download(&sent.collect::<Result<Vec<_>>>()?)
+    }
+
+    /// Sends a file.
+    pub(crate) fn send_file(&self, component: Component, file: &[u8]) -> Result<()> {
+        self.download(&[(component.file_address(), file)])
+    }
+
+    fn download(&self, sent: &[Sent<'_>]) -> Result<()> {
+        let started = self.start(Some(Request::ProgrammingSession { answer: true }), sent)?;
+        if started.mailbox.is_some() { bail!("the loader was asked for") } else { Ok(()) }
+    }
+
+    /// Sends a release and its image, or its table.
+    pub(crate) fn install(&self, component: Component, envelope: &[u8], bytes: &[u8]) -> Result<()> {
+        let image = Object::Image { offset: 0 };
+        self.send(&[(Object::Envelope.of(component), envelope), (image.of(component), bytes)])
+    }
+
+    /// Installs, tries and confirms a table.
+    pub(crate) fn update_table(&self, envelope: &[u8], table: &[u8]) -> Result<()> {
+        self.install(Component::Table, envelope, table)?;
+        let mailbox = self.hand_over()?.context("the device does not boot")?;
+        self.open_table(&mailbox)?.confirm().map(drop).map_err(|error| anyhow!("{error:?}"))
     }
 
     /// Installs, tries and confirms a release.
     pub(crate) fn update(&self, envelope: &[u8], image: &[u8]) -> Result<()> {
-        self.send(&[(Object::Envelope, envelope), (Object::Image { offset: 0 }, image)])?;
+        self.install(Component::Firmware, envelope, image)?;
         if !self.boot()? {
             bail!("the new image does not boot");
         }
@@ -176,17 +260,27 @@ impl Subject {
 
     /// Puts a head and an image into a slot, as an attacker with access to the flash would.
     pub(crate) fn place(&self, slot: Slot, envelope: &[u8], image: &[u8]) -> Result<()> {
-        let mut flash = self.flash()?;
+        self.place_in(self.layout, slot, envelope, image)
+    }
+
+    /// The same for firmware or table, whose layout this is.
+    pub(crate) fn place_in(&self, layout: Layout, slot: Slot, envelope: &[u8], image: &[u8]) -> Result<()> {
+        let mut flash = self.flash_of(layout)?;
         let result = flash.erase_area(Area::Slot(slot)).and_then(|()| {
             flash.program_padded(Area::Slot(slot), 0, envelope)?;
-            flash.program_padded(Area::Slot(slot), self.layout.head_len(), image)
+            flash.program_padded(Area::Slot(slot), layout.head_len(), image)
         });
         result.map_err(|error| anyhow!("{error:?}"))
     }
 
     /// Puts a state into the journal, as an attacker with access to the flash would.
     pub(crate) fn forge(&self, change: impl FnOnce(&mut BootState)) -> Result<()> {
-        let mut flash = self.flash()?;
+        self.forge_in(self.layout, change)
+    }
+
+    /// The same for firmware or table, whose layout this is.
+    pub(crate) fn forge_in(&self, layout: Layout, change: impl FnOnce(&mut BootState)) -> Result<()> {
+        let mut flash = self.flash_of(layout)?;
         let mut journal: Journal = Journal::open(&mut flash);
         let mut state = *journal.state();
         change(&mut state);
@@ -195,7 +289,12 @@ impl Subject {
 
     /// Flips a bit of a slot.
     pub(crate) fn flip(&self, slot: Slot, offset: u32, bit: u8) {
-        let at = self.layout.region(Area::Slot(slot)).start + offset;
+        self.flip_in(self.layout, slot, offset, bit);
+    }
+
+    /// The same for firmware or table, whose layout this is.
+    pub(crate) fn flip_in(&self, layout: Layout, slot: Slot, offset: u32, bit: u8) {
+        let at = layout.region(Area::Slot(slot)).start + offset;
         self.memory.0.borrow_mut()[at as usize] ^= 1 << bit;
     }
 
@@ -219,8 +318,7 @@ impl Subject {
     }
 }
 
-fn download<L: HasLayout>(session: &mut Session<'_, Array, L>, object: Object, bytes: &[u8]) -> Result<()> {
-    let address = object.address().ok_or_else(|| anyhow!("{object:?} has no address"))?;
+fn download<L: HasLayout>(session: &mut Session<'_, Array, L>, address: u32, bytes: &[u8]) -> Result<()> {
     let size = u32::try_from(bytes.len())?;
     let mut result = session.open_object(Download { address, size });
     let mut offset = 0;
@@ -229,5 +327,5 @@ fn download<L: HasLayout>(session: &mut Session<'_, Array, L>, object: Object, b
         offset += u32::try_from(block.len())?;
     }
     let result = result.and_then(|()| session.finish_object());
-    result.map_err(|nrc| anyhow!("{object:?} was refused: {nrc:?}, {:?}", session.refusal()))
+    result.map_err(|nrc| anyhow!("{address:#010x} was refused: {nrc:?}, {:?}", session.refusal()))
 }

@@ -90,7 +90,7 @@ pub(crate) fn measure(
 /// and of them those of hashes and signatures. What hashes the image itself counts nowhere.
 fn envelope(loader: &Loader, trace: &Trace) -> Result<(u64, u64)> {
     let (mut sha256, mut rounds, mut signatures, mut rest) = (0, 0, 0, 0);
-    for &(address, count, _) in &trace.executed {
+    for &(address, count, ..) in &trace.executed {
         let (name, count) = (loader.name_at(address), u64::from(count));
         let is_own = ["trust::", "<trust::", "suit_manifest::", "<suit_manifest::"]
             .iter()

@@ -2,7 +2,8 @@
 
 Arguments: the ELF, the memory of the flash before the reset, a directory for the memories that attacks leave, and the
 task: `trace`, `count`, `call` or `attack`. `count` answers as `trace` does, from whole blocks of instructions: faster, for
-long runs, and without the order. `call` reads a JSON object from stdin: `address` of a function, its `arguments`, of which
+long runs, and without the order. `trace` reads a JSON object from stdin: `since`, the first instruction of a function or
+null; the executions before that one is called are counted once more by themselves. `call` reads a JSON object from stdin: `address` of a function, its `arguments`, of which
 those behind the fourth lie on the stack, and `read`, address and length of memory; RAM is zero before it. Patches of the code come as `ADDRESS=BYTES`, in hex. `attack` reads a JSON object from stdin:
 `executed`, the addresses that `trace` gave, `attacks`, each an address and the number of its execution from 1 on, and
 `joints`: first instructions of functions where a run is compared with the runs before it. What it would do from there
@@ -63,6 +64,8 @@ from unicorn.arm_const import (
 # The memory map of the board: AN386 of the MPS2.
 CODE, CODE_LEN = 0x0000_0000, 0x1_0000
 RAM, RAM_LEN = 0x2000_0000, 0x1_0000
+# What the loader leaves the image that it jumps to, at the end of RAM.
+MAILBOX, MAILBOX_LEN = RAM + RAM_LEN - 64, 32
 UNIQUE_ID = 0x2010_0000
 PSRAM, PSRAM_LEN = 0x2100_0000, 0x100_0000
 PERIPHERALS, PERIPHERALS_LEN = 0x4000_0000, 0x1_0000
@@ -171,7 +174,8 @@ class Machine:
     def run(self, start, limit=None):
         """Runs to the end of the loader, or for so many seconds of processor time.
 
-        How it ended, where, and the name of its flash if all this is known from an earlier run."""
+        How it ended, where, what it left in the mailbox, and the name of its flash if all this is known from an earlier
+        run."""
         self.has_reset = False
         self.known = None
         done = threading.Event()
@@ -210,7 +214,7 @@ class Machine:
             end = "hang"
         else:
             end = "stays"
-        return end, at, None
+        return end, at, bytes(self.uc.mem_read(MAILBOX, MAILBOX_LEN)).hex() if end == "image" else "", None
 
 
 class Snapshot:
@@ -278,14 +282,17 @@ class Task:
         flash = self.keep(bytes(machine.uc.mem_read(PSRAM, len(self.flash))))
         return address, registers, ram, flash, machine.protected
 
-    def trace(self):
-        """Counts the executions of each instruction."""
+    def trace(self, since):
+        """Counts the executions of each instruction, and those of them before the first call of a function."""
         machine = self.machine()
         counts = {}
+        before = {}
         steps = 0
 
         def count(uc, address, size, data):
             nonlocal steps
+            if address == since and address not in counts:
+                before.update((at, counted) for at, (counted, _) in counts.items())
             steps += 1
             if address in counts:
                 counts[address][0] += 1
@@ -293,9 +300,9 @@ class Task:
                 counts[address] = [1, steps]
 
         machine.uc.hook_add(UC_HOOK_CODE, count)
-        end, at, _ = machine.run(machine.start)
+        end, at, _, _ = machine.run(machine.start)
         flash = bytes(machine.uc.mem_read(PSRAM, len(self.flash)))
-        say(end=end, pc=at, flash=self.keep(flash), steps=steps, executed=sorted((at, *counted) for at, counted in counts.items()))
+        say(end=end, pc=at, flash=self.keep(flash), steps=steps, executed=sorted((at, *counted, before.get(at, 0)) for at, counted in counts.items()))
 
     def count(self):
         """Counts the executions of each instruction by those of the blocks: a block runs to its end."""
@@ -307,7 +314,7 @@ class Task:
             blocks[block] = blocks.get(block, 0) + 1
 
         machine.uc.hook_add(UC_HOOK_BLOCK, enter)
-        end, pc, _ = machine.run(machine.start)
+        end, pc, _, _ = machine.run(machine.start)
         counts = {}
         for (address, size), runs in blocks.items():
             at = address
@@ -315,7 +322,7 @@ class Task:
             while at < min(address + size, CODE + CODE_LEN):
                 counts[at] = counts.get(at, 0) + runs
                 at += self.code.size(at)
-        say(end=end, pc=pc, steps=sum(counts.values()), executed=[(at, count, 0) for at, count in sorted(counts.items())])
+        say(end=end, pc=pc, steps=sum(counts.values()), executed=[(at, count, 0, 0) for at, count in sorted(counts.items())])
 
     def call(self, address, arguments, read):
         """Counts the instructions of a function, and answers with what it left in memory."""
@@ -369,9 +376,9 @@ class Task:
             nonlocal victim_flash
             passed.clear()
             snapshot.restore(victim, state, victim_flash)
-            end, at, flash = victim.run(start, HANG)
+            end, at, mailbox, flash = victim.run(start, HANG)
             victim_flash = bytes(victim.uc.mem_read(PSRAM, len(self.flash)))
-            result = end, at, flash or self.keep(victim_flash)
+            result = end, at, mailbox, flash or self.keep(victim_flash)
             ends.update(dict.fromkeys(passed, result))
             return result
 
@@ -386,13 +393,13 @@ class Task:
             if done % CONTROL == 0:
                 controls.append((address, number, attempt(snapshot, address, state)))
             done += 1
-            end, at, flash = attempt(snapshot, address + size, advance(state))
-            say(address=address, number=number, end=end, pc=at, flash=flash)
+            end, at, mailbox, flash = attempt(snapshot, address + size, advance(state))
+            say(address=address, number=number, end=end, pc=at, mailbox=mailbox, flash=flash)
 
         for address in wanted:
             runner.uc.hook_add(UC_HOOK_CODE, visit, begin=address, end=address)
-        end, at, _ = runner.run(runner.start)
-        clean = end, at, self.keep(bytes(runner.uc.mem_read(PSRAM, len(self.flash))))
+        end, at, mailbox, _ = runner.run(runner.start)
+        clean = end, at, mailbox, self.keep(bytes(runner.uc.mem_read(PSRAM, len(self.flash))))
         for address, number, ended in controls:
             if ended != clean:
                 sys.exit(f"without its skip, {address:#x}:{number} ends as {ended} and not as {clean}")
@@ -406,7 +413,7 @@ def main():
     patches = [patch.split("=") for patch in patches]
     task = Task(elf, flash, folder, [(int(at, 16), bytes.fromhex(patch)) for at, patch in patches])
     if what == "trace":
-        task.trace()
+        task.trace(**json.load(sys.stdin))
     elif what == "count":
         task.count()
     elif what == "call":

@@ -44,6 +44,8 @@ pub(crate) struct Attack {
     pub(crate) number: u32,
     pub(crate) end: End,
     pub(crate) pc: u32,
+    /// What it left in the mailbox for an image, in hex.
+    pub(crate) mailbox: String,
     /// Name of what lies in flash then.
     pub(crate) flash: String,
 }
@@ -132,13 +134,15 @@ impl Workers {
     }
 
     /// Runs the loader once and counts the executions of each instruction.
-    pub(crate) fn trace(&self, subject: &Subject) -> Result<Trace> {
-        self.observe(subject, "trace")
+    ///
+    /// `since`: those before the first call of the function there are counted by themselves, too.
+    pub(crate) fn trace(&self, subject: &Subject, since: Option<u32>) -> Result<Trace> {
+        self.observe(subject, "trace", &serde_json::to_vec(&json!({ "since": since }))?)
     }
 
     /// The same for a long run, without the order of the instructions.
     pub(crate) fn count(&self, subject: &Subject) -> Result<Trace> {
-        self.observe(subject, "count")
+        self.observe(subject, "count", &[])
     }
 
     /// Calls a function, in RAM that is zero, and reads from an address so many bytes.
@@ -154,8 +158,9 @@ impl Workers {
         serde_json::from_str(&line).with_context(|| format!("the script said: {line}"))
     }
 
-    fn observe(&self, subject: &Subject, task: &str) -> Result<Trace> {
+    fn observe(&self, subject: &Subject, task: &str, input: &[u8]) -> Result<Trace> {
         let mut child = self.start(&self.memory(subject)?, task)?;
+        child.stdin.take().context("no stdin")?.write_all(input)?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
         finish(child)?;
