@@ -1,4 +1,5 @@
-//! A second opinion on every kind of signed record: what manifest-tool signs, python-cwt reads and verifies (docs/records.md).
+//! A second opinion on every kind of signed record, and on what is encrypted and authenticated for devices: what manifest-tool
+//! makes, python-cwt reads, verifies and decrypts (docs/records.md).
 //! Needs python3 with venv, and a package index.
 
 use std::path::Path;
@@ -43,16 +44,40 @@ const FILES: [(&str, &str); 4] = [
     ("head.json", "one/ledger/head.json"),
 ];
 
+/// A release that two devices and a partner read, in both algorithms, and one envelope for each device under its own key.
+const ENCRYPTIONS: [&str; 5] = [
+    "key master --out master.key",
+    "create --image image.bin --image-format bin --allow-non-firmware --vendor example.com --class node --sequence 7 \
+     --version 7.0.0 --out plain.suit --image-out plain.bin",
+    "encrypt plain.suit --image plain.bin {by} --public-key partner.pub --algorithm a128gcm --out a128gcm.suit \
+     --ciphertext-out a128gcm.enc",
+    "encrypt plain.suit --image plain.bin {by} --public-key partner.pub --algorithm a128ctr --out a128ctr.suit \
+     --ciphertext-out a128ctr.enc",
+    "personalize plain.suit --image plain.bin {by} --out-dir personal",
+];
+/// Line and devices, as split arguments: the name of the line has a space.
+const BY: [&str; 8] = ["--master", "master.key", "--line", "line 1", "--serial", "A-1", "--serial", "A-2"];
+
 struct Desk {
     folder: tempfile::TempDir,
     tool: std::path::PathBuf,
 }
 
 impl Desk {
+    fn open() -> Result<Self> {
+        Ok(Self { folder: tempfile::tempdir()?, tool: build_programs()?.join("manifest-tool") })
+    }
+
     fn run(&self, line: &str) -> Result<Value> {
         let mut command = parent_death::command(&self.tool);
         let line = line.replace("{root}", "--key one/root.pem --ledger one/ledger");
-        command.current_dir(self.folder.path()).arg("--json").args(line.split_whitespace());
+        command.current_dir(self.folder.path()).arg("--json");
+        for word in line.split_whitespace() {
+            match word {
+                "{by}" => command.args(BY),
+                _ => command.arg(word),
+            };
+        }
         command.env("ANCHORAGE_PASSPHRASE_FILE", self.folder.path().join("passphrase"));
         let output = command.stdin(Stdio::null()).output().context("cannot start manifest-tool")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -65,6 +90,16 @@ impl Desk {
         Ok(std::fs::write(self.folder.path().join(name), content)?)
     }
 
+    /// What a script of `second_opinion` tells of the folder.
+    fn told_by(&self, script: &str) -> Result<Value> {
+        let python = python::environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "cwt", &PACKAGES)?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/second_opinion").join(script);
+        let output = Command::new(python).arg("-B").arg(script).arg(self.folder.path()).output()?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_str(&told)?)
+    }
+
     /// kid of a key file, as manifest-tool has it.
     fn kid(&self, name: &str) -> Result<Value> {
         Ok(self.run(&format!("key info {name}"))?["kid"].clone())
@@ -73,7 +108,7 @@ impl Desk {
 
 #[test]
 fn python_cwt_verifies_a_record_of_each_kind() -> Result<()> {
-    let desk = Desk { folder: tempfile::tempdir()?, tool: build_programs()?.join("manifest-tool") };
+    let desk = Desk::open()?;
     let folder = desk.folder.path();
     desk.write("passphrase", b"reading glasses under a quiet bridge\n")?;
     for name in ["one", "two"] {
@@ -110,12 +145,7 @@ fn python_cwt_verifies_a_record_of_each_kind() -> Result<()> {
     entries.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     std::fs::copy(entries.iter().max().context("a ledger has entries")?, folder.join("entry.json"))?;
 
-    let python = python::environment(Path::new(env!("CARGO_TARGET_TMPDIR")), "cwt", &PACKAGES)?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/second_opinion/records.py");
-    let output = Command::new(python).arg("-B").arg(script).arg(folder).output()?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    let told: Value = serde_json::from_str(&told)?;
+    let told = desk.told_by("records.py")?;
 
     let domain = desk.kid("root.cose")?;
     let (entries, lines) =
@@ -134,6 +164,28 @@ fn python_cwt_verifies_a_record_of_each_kind() -> Result<()> {
         "seal.cwt": {"lines": lines},
         "release.suit": {"sequence": 7},
     });
+    ensure!(told == wanted, "{told:#}\n{wanted:#}");
+    Ok(())
+}
+
+#[test]
+fn python_cwt_decrypts_and_authenticates_what_is_for_devices() -> Result<()> {
+    let desk = Desk::open()?;
+    desk.write("image.bin", &(0..50_000_u32).map(|place| place.to_le_bytes()[0] ^ 0x5A).collect::<Vec<_>>())?;
+    for line in [
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out partner.pem",
+        "pkey -in partner.pem -pubout -out partner.pub",
+    ] {
+        let mut openssl = Command::new("openssl");
+        let output = openssl.args(line.split_whitespace()).current_dir(desk.folder.path()).output()?;
+        ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    for line in ENCRYPTIONS {
+        desk.run(line)?;
+    }
+    let readers = ["A-1", "A-2", "partner"];
+    let wanted = json!({"a128gcm": readers, "a128ctr": readers, "mac0": ["A-1", "A-2"]});
+    let told = desk.told_by("encryption.py")?;
     ensure!(told == wanted, "{told:#}\n{wanted:#}");
     Ok(())
 }
