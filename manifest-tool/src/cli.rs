@@ -167,6 +167,7 @@ impl Command {
             Self::Extract(command) => report(output, command.run(output)),
             Self::Report(report::Command::Show(command)) => report(output, command.run(output)),
             Self::Report(report::Command::Verify(command)) => report(output, command.run(output)),
+            Self::Report(report::Command::Fetch(command)) => report(output, command.run(output)),
             Self::Revoke(command) => report(output, command.run()),
             Self::Rotate(command) => report(output, command.run(output)),
             Self::Succession(command) => command.run(output),

@@ -39,6 +39,9 @@ pub enum ReleaseFault {
     /// A credential says what a key may sign for them.
     #[error("is what devices of ours run")]
     Ours,
+    /// A second one would count for nothing.
+    #[error("has a signature of this key already")]
+    SignedByKey,
     /// It has one image a release, or two of which a device takes one.
     #[error("installs firmware and a table, and an update-server takes one of them a release")]
     OfBoth,
@@ -54,6 +57,7 @@ impl ReleaseFault {
             Self::Encrypted => "release-encrypted",
             Self::OfDevice => "release-of-device",
             Self::Ours => "release-ours",
+            Self::SignedByKey => "release-signed-by-key",
             Self::OfBoth => "release-of-both",
             Self::Foreign => "release-foreign",
         }
@@ -68,6 +72,7 @@ impl ReleaseFault {
             Self::Ours => {
                 "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
             }
+            Self::SignedByKey => "Sign it with the key of another signer, or leave it as it is.",
             Self::OfBoth => {
                 "Hand its files to updater-host, or publish a release of the firmware and one of the table."
             }

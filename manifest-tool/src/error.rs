@@ -404,6 +404,8 @@ pub enum ImageDifference {
     Digest,
     /// It names none.
     NoneNamed,
+    /// It was to be decrypted.
+    Decrypted,
 }
 
 impl std::fmt::Display for ImageDifference {
@@ -412,6 +414,7 @@ impl std::fmt::Display for ImageDifference {
             Self::Size(is, named) => write!(f, "has {is} bytes, the manifest names {named}"),
             Self::Digest => f.write_str("has another digest"),
             Self::NoneNamed => f.write_str("is not named, and no other image is"),
+            Self::Decrypted => f.write_str("is the image that decryption makes, and not the encrypted one"),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::files::{read, read_secret};
 use crate::output::{Output, progress_bar};
 
 mod answers;
+mod reports;
 
 use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
 pub(crate) use answers::{Imported, IssuerKept, ListInForce, RootInForce};
@@ -56,21 +57,39 @@ impl std::fmt::Display for Outcome {
 
 /// Which server, and how to reach it.
 #[derive(clap::Args, Clone, Debug)]
-pub(crate) struct ServerArguments {
+pub(crate) struct ServerPlace {
     /// URL of the server, such as https://updates.example.com
     #[arg(long, value_name = "URL")]
     server: String,
-    /// File with the bearer token
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
     /// Certificate authorities (PEM) to trust instead of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
+impl ServerPlace {
+    /// Runs `task` with the server, of which it can only read: that needs no token.
+    pub(crate) fn run<T>(
+        &self,
+        output: Output,
+        task: impl AsyncFnOnce(Server) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        run_with(Server::new(self, None, output)?, task)
+    }
+}
+
+/// A server that takes what is sent.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ServerArguments {
+    #[command(flatten)]
+    place: ServerPlace,
+    /// File with the bearer token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+}
+
 impl ServerArguments {
     pub(crate) fn url(&self) -> &str {
-        &self.server
+        &self.place.server
     }
 
     /// Reads the files and runs `task` with the server.
@@ -79,16 +98,20 @@ impl ServerArguments {
         output: Output,
         task: impl AsyncFnOnce(Server) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let server = Server::new(self, output)?;
+        let server = Server::new(&self.place, Some(&self.token_file), output)?;
         if exposes_token(&server.base) {
             output.warn("the token travels unencrypted: use https");
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| Error::Internal("the async runtime did not start"))?;
-        runtime.block_on(task(server))
+        run_with(server, task)
     }
+}
+
+fn run_with<T>(server: Server, task: impl AsyncFnOnce(Server) -> Result<T, Error>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Error::Internal("the async runtime did not start"))?;
+    runtime.block_on(task(server))
 }
 
 /// What a host gets that asks for a release.
@@ -107,14 +130,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn new(arguments: &ServerArguments, output: Output) -> Result<Self, Error> {
-        let (url, token_file) = (&arguments.server, &arguments.token_file);
-        let base = parse_url(url).map_err(Error::ServerUrl)?;
-        let token = read_secret(token_file, MAX_TOKEN_FILE_LEN)?;
-        let token = read_write_token(&token)
-            .map_err(|source| Error::TokenFile { path: token_file.clone(), source })?;
-        let authorization = bearer(token).ok_or(Error::Internal("the token is no header"))?;
-        let authorities = match &arguments.ca {
+    fn new(place: &ServerPlace, token_file: Option<&PathBuf>, output: Output) -> Result<Self, Error> {
+        let base = parse_url(&place.server).map_err(Error::ServerUrl)?;
+        let mut headers = HeaderMap::new();
+        if let Some(path) = token_file {
+            let token = read_secret(path, MAX_TOKEN_FILE_LEN)?;
+            let token =
+                read_write_token(&token).map_err(|source| Error::TokenFile { path: path.clone(), source })?;
+            let authorization = bearer(token).ok_or(Error::Internal("the token is no header"))?;
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let authorities = match &place.ca {
             Some(path) => {
                 let file = read(path, MAX_CA_FILE_LEN)?;
                 Some(authorities(&file).ok_or_else(|| Error::Authorities(path.to_owned()))?)
@@ -123,7 +149,7 @@ impl Server {
         };
         let client = server_client::client(&base, authorities)
             .user_agent(concat!("anchorage-manifest-tool/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, authorization)]))
+            .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
             .map_err(|_| Error::Internal("the HTTP client did not start"))?;

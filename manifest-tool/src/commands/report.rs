@@ -1,6 +1,8 @@
 //! `report`: what a device says of its last attempt to install, a SUIT report in its container
 //! (draft-ietf-suit-report-18; docs/can-protocol.md, Reports).
 
+mod fetch;
+
 use std::path::PathBuf;
 
 use clap::ArgGroup;
@@ -16,6 +18,7 @@ use trust::device_keys::Purpose;
 use trust::host::Serial;
 use zeroize::Zeroizing;
 
+use self::fetch::Fetch;
 use super::inspect::OutlineView;
 use crate::describe::kid as kid_text;
 use crate::error::Error;
@@ -27,7 +30,7 @@ use crate::provisioned::ProvisionedDevice;
 use crate::recipients::wanted;
 
 /// Longest file of a report, bytes: those of devices of others too.
-const MAX_REPORT_FILE_LEN: u64 = 64 * 1024;
+pub(crate) const MAX_REPORT_FILE_LEN: u64 = 64 * 1024;
 
 /// Report of a device
 #[derive(clap::Subcommand, Debug)]
@@ -36,6 +39,8 @@ pub enum Command {
     Show(Show),
     /// Verify a report with the authentication key of its device
     Verify(Box<Verify>),
+    /// Fetch the reports of a device from a server, without verifying them
+    Fetch(Fetch),
 }
 
 /// Show a report without verifying it

@@ -229,6 +229,8 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
         workshop.refused(&split(&format!("{plain} p256.pem"))),
         ("image-digest-mismatch".to_owned(), 5)
     );
+    let words = workshop.run(&split(&format!("{plain} p256.pem"))).stderr;
+    assert!(words.contains("is the image that decryption makes"), "{words}");
     // It says nothing of another ciphertext: the digest of the plaintext does.
     let mut other = workshop.read("image.enc");
     other[100] ^= 1;
@@ -383,6 +385,10 @@ fn templates_of_the_mti_profiles_are_composed_signed_and_opened() {
             )));
             assert_eq!(report["image_decrypted"], true, "{template} {name}");
         }
+        // The plaintext is no fault of the envelope.
+        let plain = workshop
+            .run(&split("verify r.suit --public-key release.cose --image app.bin --decryption-key p256.pem"));
+        assert!(plain.stderr.contains("is the image that decryption makes"), "{}", plain.stderr);
         // Digest and block are those of the profile, and so are recipients and content.
         let report = workshop.ok(&split("verify r.suit --public-key release.cose"));
         assert_eq!(report["digest_algorithm"], "SHA-256 (-16)");

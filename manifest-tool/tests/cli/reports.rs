@@ -1,5 +1,6 @@
 //! `report`: what a device says of its last attempt, as its maker reads it.
 
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use suit_manifest::Reason;
 use suit_manifest::report::{MAX_REPORT_LEN, Measured, Outcome, Place, Progress, Report, ReportNonce};
@@ -7,6 +8,7 @@ use trust::cbor::Writer;
 use trust::provisioning::ProvisioningBlock;
 use trust::write_attached_mac0;
 
+use super::fake_server::FakeServer;
 use super::personalize::{PERSONALIZE, desk};
 use super::workshop::{Workshop, split};
 
@@ -157,4 +159,66 @@ fn a_report_is_shown_as_what_nobody_verified() {
     let run = workshop.run(&split("--json report verify a.report --block other/A-0001.block"));
     assert!(run.stdout.contains("has no authentication key"), "{run:?}");
     assert_eq!(workshop.refused(&split(&format!("{BY_BLOCK} --nonce 0011"))), ("usage".into(), 2));
+}
+
+const LIST: &str = "GET /v1/devices/A-0001/reports";
+
+/// A list with one report of this digest, and how the bytes under a digest are asked for.
+fn server_with(digest: &str, body: &str) -> FakeServer {
+    let server = FakeServer::start();
+    let list = json!({"reports": [{"digest": digest, "received_at": "2026-01-02T03:04:05Z", "summary": "not believed"}]});
+    server.answers("GET /v1/devices/A-0001/reports/", StatusCode::OK, body);
+    server.answers_once(LIST, StatusCode::OK, &list.to_string());
+    server
+}
+
+fn fetch(server: &FakeServer) -> String {
+    format!("report fetch --server {} --serial A-0001 --out-dir said", server.url)
+}
+
+/// docs/attacks.md, TOOL88: what a server says of a report is neither believed nor written under its name.
+#[test]
+fn tool88_a_server_hands_out_other_bytes_than_the_report() {
+    let workshop = Workshop::new();
+    let digest = hex::encode(trust::sha256(b"a report"));
+    for (named, body) in [
+        (digest.as_str(), "another report"),
+        (&digest[1..], "a report"),
+        ("../../../../../../../../../../../../../../../../../../../../tmp/x", "a report"),
+        (&digest.to_uppercase(), "a report"),
+    ] {
+        let server = server_with(named, body);
+        assert_eq!(workshop.refused(&split(&fetch(&server))), ("server-answer".into(), 7), "{named}");
+    }
+    let long = "x".repeat(64 * 1024 + 1);
+    let server = server_with(&hex::encode(trust::sha256(long.as_bytes())), &long);
+    assert_eq!(workshop.refused(&split(&fetch(&server))), ("server-answer".into(), 7));
+    assert_eq!(workshop.path("said").read_dir().unwrap().count(), 0);
+    // A report that does not read is kept as it came, and said to be none.
+    let server = server_with(&digest, "a report");
+    let fetched = workshop.ok(&split(&fetch(&server)));
+    assert_eq!((&fetched["new"], &fetched["reports"][0]["outcome"]), (&json!(1), &Value::Null));
+    assert!(!fetched.to_string().contains("believed"), "{fetched}");
+    let file = format!("said/{}.report", &digest[..16]);
+    assert_eq!(
+        (fetched["reports"][0]["file"].as_str(), workshop.read(&file)),
+        (Some(&*file), b"a report".to_vec())
+    );
+    // Once more: it is there. With another content, it stays.
+    let server = server_with(&digest, "a report");
+    assert_eq!(workshop.ok(&split(&fetch(&server)))["new"], 0);
+    workshop.write(&file, b"of somebody else");
+    let server = server_with(&digest, "a report");
+    assert_eq!(workshop.refused(&split(&fetch(&server))), ("file-exists".into(), 2));
+    assert_eq!(workshop.read(&file), b"of somebody else");
+}
+
+#[test]
+fn a_server_without_the_device_says_so() {
+    let (workshop, server) = (Workshop::new(), FakeServer::start());
+    let problem = json!({"code": "device-unknown", "detail": "no such device"}).to_string();
+    server.answers(LIST, StatusCode::NOT_FOUND, &problem);
+    let run = workshop.run(&[&["--json"], &split(&fetch(&server))[..]].concat());
+    let error = &run.object()["error"];
+    assert_eq!((&error["code"], run.exit), (&json!("device-unknown"), 7), "{error}");
 }

@@ -56,6 +56,11 @@ fn blocks_are_replaced_or_added_as_told() {
     workshop.ok(&split("sign signed.suit --key radio.pem --no-credential --add --out both.suit"));
     let both = "verify both.suit --public-key release.cose --public-key radio.cose --require 2";
     assert_eq!(workshop.ok(&split(both))["keys"], 2);
+    // Each signs once: a second signature of one key counts for nothing.
+    for key in ["release", "radio"] {
+        let again = format!("sign both.suit --key {key}.pem --no-credential --add --out three.suit");
+        assert_eq!(workshop.refused(&split(&again)), ("release-signed-by-key".into(), 5));
+    }
     workshop.ok(&split("sign both.suit --key radio.pem --no-credential --out one.suit"));
     workshop.ok(&split("verify one.suit --public-key radio.cose"));
     let other = "verify one.suit --public-key release.cose";
@@ -74,6 +79,15 @@ fn a_mac_makes_no_room_for_a_signature() {
     assert_eq!(workshop.refused(&split(SIGN)), ("release-of-device".into(), 5));
     let added = workshop.ok(&split(&format!("{SIGN} --add")));
     assert_eq!(added["blocks"].as_array().unwrap().len(), 2);
+    // What a device of ours runs under its own key is no release that lacks a credential.
+    workshop.ok(&split("key master --out master.key"));
+    workshop.ok(&split(
+        "personalize unsigned.suit --image image.bin --master master.key --line line --serial A-1 --out-dir personal",
+    ));
+    for add in ["", " --add"] {
+        let line = format!("sign personal/A-1.suit --key release.pem --no-credential --out p.suit{add}");
+        assert_eq!(workshop.refused(&split(&line)), ("release-of-device".into(), 5));
+    }
 }
 
 /// docs/attacks.md, SUIT52.

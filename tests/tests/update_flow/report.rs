@@ -90,10 +90,20 @@ fn what_a_device_said_comes_through_the_server_to_its_maker() {
     let digest = told["digest"].as_str().expect("a digest");
     let fetched = server.get_bytes(&format!("/v1/devices/A-0001/reports/{digest}"));
     assert_eq!(fetched, bench.read("refusal.report"));
-    bench.write("fetched.report", &fetched);
+    // The maker's desk gets it from there, and has the key.
+    let fetch =
+        ["--json", "report", "fetch", "--serial", "A-0001", "--out-dir", "said", "--server", &server.url];
+    let fetched = bench.maker(&fetch);
+    let [report] = &fetched.last["reports"].as_array().expect("a list")[..] else {
+        panic!("{}", fetched.stdout)
+    };
+    assert_eq!((&fetched.last["new"], &report["verified"]), (&json!(1), &json!(false)));
+    assert_eq!((&report["nonce"], &report["outcome"]), (&told["nonce"], &json!("refused")));
+    let file = report["file"].as_str().expect("a file");
+    assert_eq!(bench.read(file), bench.read("refusal.report"));
     let verify = |block| {
         let nonce = told["nonce"].as_str().expect("a nonce");
-        bench.maker(&["--json", "report", "verify", "fetched.report", "--block", block, "--nonce", nonce])
+        bench.maker(&["--json", "report", "verify", file, "--block", block, "--nonce", nonce])
     };
     let verified = verify("device.cbor");
     assert_eq!((verified.code, &verified.last["verified"]), (0, &json!(true)), "{}", verified.stdout);

@@ -392,7 +392,7 @@ impl<'a> Line<'a> {
                 self.output.wait_end();
                 return Err(match undecided {
                     Some(_) => Error::Line(LineFault::Undecided { serial: row.serial.clone() }),
-                    None => Error::NoDevice { bus: self.connection.bus_name(), others: Vec::new() },
+                    None => self.nobody_came().await,
                 });
             }
             self.output.waiting(WAITING, &words, left);
@@ -402,6 +402,21 @@ impl<'a> Line<'a> {
             };
             self.interrupt.or(Moment::BeforeTransfer, pause).await?;
         }
+    }
+
+    /// Why there is no device to provision: nobody answers, or those who do have a block.
+    async fn nobody_came(&mut self) -> Error {
+        let found = match scan::scan(&mut self.connection, self.cli.scan_time).await {
+            Ok(found) => found,
+            Err(error) => return error,
+        };
+        let others = found.others;
+        let provisioned = found.devices.into_iter().filter(|device| device.state.mode != Mode::Factory);
+        let serials: Vec<String> = provisioned.map(|device| device.serial.to_string()).collect();
+        if serials.is_empty() {
+            return Error::NoDevice { bus: self.connection.bus_name(), others };
+        }
+        Error::Line(LineFault::NoneBlank { serials })
     }
 
     /// The one device in factory state, if there is one.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::text::{printable, shown};
 
+/// Serials in a message.
+const SHOWN_SERIALS: usize = 8;
+
 /// Why no device is provisioned from a folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum LineFault {
@@ -17,6 +20,8 @@ pub(crate) enum LineFault {
     Log { path: PathBuf, line: u64, why: String },
     /// Another program works with the log.
     Busy { path: PathBuf },
+    /// Every device that answers has its block.
+    NoneBlank { serials: Vec<String> },
     /// Nobody knows whether a device has this block.
     Undecided { serial: String },
     /// A device has a serial of the list, and something else than its block says.
@@ -35,6 +40,7 @@ impl LineFault {
             Self::Block { .. } => "block-differs",
             Self::Log { .. } => "line-log",
             Self::Busy { .. } => "line-busy",
+            Self::NoneBlank { .. } => "no-blank-device",
             Self::Undecided { .. } => "block-undecided",
             Self::DeviceDiffers { .. } => "device-differs",
             Self::Serial { .. } => "serial-not-free",
@@ -45,7 +51,7 @@ impl LineFault {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Serial { .. } => 2,
-            Self::Busy { .. } => 3,
+            Self::Busy { .. } | Self::NoneBlank { .. } => 3,
             Self::List { .. }
             | Self::ListChanged { .. }
             | Self::Block { .. }
@@ -68,6 +74,9 @@ impl LineFault {
             }
             Self::Busy { .. } => {
                 "End the other updater-host, or give each production line a folder of its own."
+            }
+            Self::NoneBlank { .. } => {
+                "Connect the next device: these are done. updater-host scan shows them."
             }
             Self::Undecided { .. } => {
                 "Connect the device that was on the line when it stopped. If it is lost, pass --set-aside with this serial: \
@@ -96,6 +105,17 @@ impl std::fmt::Display for LineFault {
                 write!(f, "line {line} of {} cannot be used: {}", shown(path), printable(why))
             }
             Self::Busy { path } => write!(f, "another program works with {}", shown(path)),
+            Self::NoneBlank { serials } => {
+                let named: Vec<_> =
+                    serials.iter().take(SHOWN_SERIALS).map(|serial| printable(serial)).collect();
+                let more = if serials.len() > SHOWN_SERIALS { ", ..." } else { "" };
+                write!(
+                    f,
+                    "no device in factory state answered; {} with a block did: {}{more}",
+                    serials.len(),
+                    named.join(", ")
+                )
+            }
             Self::Undecided { serial } => write!(
                 f,
                 "the block of {} was sent to a device, and this is not the device that was seen then",

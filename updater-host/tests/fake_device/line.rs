@@ -160,6 +160,18 @@ fn nobody_comes() {
     assert_eq!(log(&bench), []);
 }
 
+/// Whoever leaves a device that is done on the line hears so, and not that none is there.
+#[test]
+fn a_device_that_is_done_is_no_next_one() {
+    let bench = bench();
+    let done = blank(&bench, 1);
+    next(&bench).is_result("provisioned", 0);
+    let ended = next(&bench);
+    ended.is_error("no-blank-device", 3);
+    assert!(ended.last.to_string().contains("with a block did: L-1"), "{}", ended.stdout);
+    assert_eq!((blocks(&done).len(), log(&bench).len()), (1, 2));
+}
+
 #[test]
 fn host35_a_device_that_has_the_block_is_found_and_no_other_one_gets_it() {
     let bench = bench();

@@ -8,7 +8,7 @@ use suit_manifest::Reason;
 use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{digest_name, inspect, sign_alone};
 use trust::author::Signer;
-use trust::blocks::{CoseStructure, Keys, Verdict, VerifyingKey};
+use trust::blocks::{CoseStructure, Keys, VerifyingKey};
 
 use crate::blocks::{AuthenticationView, held, judge_all};
 use crate::bundle::Bundle;
@@ -35,24 +35,31 @@ pub struct SignedAlone {
 /// The envelope with a signature by this key: beside the blocks that are there, or in the place of the signatures.
 ///
 /// # Errors
-/// [`Error::Release`] for what devices of ours run, and for a MAC that a signature would replace; [`Error::Refused`] for what
-/// cannot be told, because its sequences are severed; those of [`sign_alone`]
+/// [`Error::Release`] for what devices of ours run, for a MAC that a signature would replace, and for a second signature of one
+/// key; [`Error::Refused`] for what cannot be told, because its sequences are severed; those of [`sign_alone`]
 pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec<u8>, Error> {
     let bundle = Bundle::read(path)?;
     let tree = bundle.tree()?;
     let refused = |fault| Err(Error::Release { path: path.to_owned(), fault });
+    let public = [VerifyingKey::from(signer.public_key())];
+    let verdicts = judge_all(&tree, &Keys { public: &public, device: None, allow_eddsa: false });
+    let has_mac = verdicts
+        .iter()
+        .any(|verdict| matches!(verdict.structure, Some(CoseStructure::Mac0 | CoseStructure::Mac)));
     // Whoever adds the credential, which nothing signs, would have a release of it. What is severed and away says nothing.
     match inspect(&bundle.release()?).and_then(|inspection| inspection.images().map(drop)) {
+        Ok(()) if has_mac => return refused(ReleaseFault::OfDevice),
         Ok(()) => return refused(ReleaseFault::Ours),
         Err(error) if error.reason() == Reason::MemberSevered => {
             return Err(Error::refused_manifest(path, error));
         }
         Err(_) => {}
     }
-    let is_mac =
-        |verdict: &Verdict<'_>| matches!(verdict.structure, Some(CoseStructure::Mac0 | CoseStructure::Mac));
-    if !adds && judge_all(&tree, &Keys::default()).iter().any(is_mac) {
+    if !adds && has_mac {
         return refused(ReleaseFault::OfDevice);
+    }
+    if adds && verdicts.iter().any(|verdict| verdict.keys().next().is_some()) {
+        return refused(ReleaseFault::SignedByKey);
     }
     sign_alone(bundle.bytes(), signer, adds).map_err(|error| bundle.not_changed(error))
 }

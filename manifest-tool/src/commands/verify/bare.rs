@@ -191,13 +191,11 @@ impl<'a> Named<'a> {
         }));
     }
 
-    /// The images of these components; all of them, if none has one.
+    /// The images of these components.
     fn of_components(&self, components: &[u64]) -> Self {
         let is_theirs =
             |image: &&NamedDigest<'_>| image.components.iter().any(|index| components.contains(index));
-        let theirs: Vec<_> = self.images.iter().filter(is_theirs).cloned().collect();
-        let images = if theirs.is_empty() { self.images.clone() } else { theirs };
-        Self { images, ..Self::default() }
+        Self { images: self.images.iter().filter(is_theirs).cloned().collect(), ..Self::default() }
     }
 
     /// What a private key makes of a ciphertext, under the first encryption-info that is for it: the image of the component
@@ -210,20 +208,31 @@ impl<'a> Named<'a> {
     ) -> Result<Vec<u8>, Error> {
         let mut refusal = Error::refused(envelope, Reason::DeviceKeyUnknown, 0);
         for (components, info) in &self.encryption_infos {
+            let theirs = self.of_components(components);
             let opened = HostEncryption::read(*info)
                 .and_then(|info| info.open(&info.content_key(secret)?, ciphertext));
-            match opened {
-                Ok(image) => {
-                    self.of_components(components).check(path, &image)?;
-                    return Ok(image);
-                }
+            let right = if theirs.images.is_empty() { self } else { &theirs };
+            let checked = match opened {
+                Ok(image) => match right.check(path, &image) {
+                    Ok(()) => return Ok(image),
+                    Err(error) => Err(error),
+                },
                 // Where the ciphertext is named too, another file is not laid at the door of the envelope.
-                Err(error) if error.kind == ErrorKind::ContentTag && self.images.len() > 1 => {
-                    self.check(path, ciphertext)?;
+                Err(error) if error.kind == ErrorKind::ContentTag => {
                     refusal = Error::refused(envelope, error.into(), error.position);
+                    if self.images.len() > 1 { self.check(path, ciphertext) } else { Ok(()) }
                 }
-                Err(error) => refusal = Error::refused(envelope, error.into(), error.position),
+                Err(error) => {
+                    refusal = Error::refused(envelope, error.into(), error.position);
+                    continue;
+                }
+            };
+            // Neither is what comes out, in the place of what goes in.
+            if theirs.check(path, ciphertext).is_ok() {
+                let difference = ImageDifference::Decrypted;
+                return Err(Error::ImageMismatch { path: path.to_owned(), difference });
             }
+            checked?;
         }
         Err(refusal)
     }

@@ -207,6 +207,12 @@ pub(super) const COMMANDS: &[Options] = &[
     },
     Options { shortest: "report show f", alone: &["--release r"], needs: &[], excludes: &[] },
     Options {
+        shortest: "report fetch --server http://s --serial s --out-dir o",
+        alone: &["--ca c"],
+        needs: &[],
+        excludes: &[("--token-file t", "")],
+    },
+    Options {
         shortest: "report verify f --block b",
         alone: &["--nonce 0001020304050607", "--release r"],
         needs: &[],
