@@ -54,8 +54,8 @@ pub struct Device {
     pub anchors: Vec<String>,
     /// Those of its block, with their rights.
     pub given: Vec<Anchor>,
-    /// kid of the key that signed what it runs.
-    pub release_kid: Option<String>,
+    /// kids of the keys that signed what it runs and its table.
+    pub release_kids: Vec<String>,
     /// Whether a block gave it a recovery root; `None`: no block is known.
     pub has_recovery_root: Option<bool>,
 }
@@ -100,7 +100,14 @@ struct DeviceObject {
     anchors: Option<Vec<String>>,
     release_kid: Option<String>,
     #[serde(default)]
+    table: Option<TableObject>,
+    #[serde(default)]
     retired: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct TableObject {
+    release_kid: Option<String>,
 }
 
 impl EvidenceArguments {
@@ -121,7 +128,11 @@ impl EvidenceArguments {
                 let device = Device {
                     // What a device reports is newer than its block.
                     anchors: object.anchors.or(of_block).unwrap_or_default(),
-                    release_kid: object.release_kid,
+                    release_kids: object
+                        .release_kid
+                        .into_iter()
+                        .chain(object.table.and_then(|table| table.release_kid))
+                        .collect(),
                     has_recovery_root: known.as_ref().and_then(|known| known.has_recovery_root),
                     given: known.map(|known| known.given).unwrap_or_default(),
                     serial: object.serial,
@@ -164,7 +175,7 @@ fn block(path: &Path) -> Result<Device, Error> {
         serial: block.identity.serial().to_owned(),
         anchors: anchors.iter().map(|anchor| kid(anchor.kid())).collect(),
         given: anchors.to_vec(),
-        release_kid: None,
+        release_kids: Vec::new(),
         has_recovery_root: (!anchors.is_empty())
             .then(|| anchors.iter().any(|anchor| is_recovery(anchor.rights()))),
     })

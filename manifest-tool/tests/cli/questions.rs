@@ -105,6 +105,8 @@ fn revoking_a_key_stops_what_it_signed_and_losing_it_has_steps() {
         {"serial": "s1", "anchors": null, "release_kid": kid, "retired": null, "version": "2"},
         {"serial": "s2", "anchors": null, "release_kid": null, "retired": null},
         {"serial": "s3", "anchors": null, "release_kid": kid, "retired": {"reason": "", "at": 1}},
+        {"serial": "s4", "anchors": null, "release_kid": null, "table": {"release_kid": kid}, "retired": null},
+        {"serial": "s5", "anchors": null, "release_kid": null, "table": null, "retired": null},
     ]});
     workshop.write("devices", devices.to_string().as_bytes());
     let line = "custody what-if ledger --revoke release --release signed.suit --devices devices";
@@ -112,7 +114,7 @@ fn revoking_a_key_stops_what_it_signed_and_losing_it_has_steps() {
     let stops = &answer["stops"];
     assert_eq!(
         (&stops["credentials"], &stops["devices"], &stops["people"]),
-        (&json!([2]), &json!(["s1"]), &json!(["Bob"]))
+        (&json!([2]), &json!(["s1", "s4"]), &json!(["Bob"]))
     );
     assert!(stops["releases"][0].as_str().unwrap().starts_with("signed.suit (sequence 2"), "{answer}");
     assert_eq!(stops["left_without"].as_array().unwrap().len(), 1);

@@ -145,7 +145,7 @@ fn revoked(
         format!("{} (sequence {}, {})", release.name, release.sequence, shown_id(ledger, &release.class))
     });
     let serials = key.credentials.iter().flat_map(|(_, entry)| &entry.facts.serials).cloned();
-    let running = evidence.devices.iter().filter(|device| device.release_kid.as_deref() == Some(&kid));
+    let running = evidence.devices.iter().filter(|device| device.release_kids.contains(&kid));
     let mut devices: Vec<String> = running.map(|device| device.serial.clone()).collect();
     if !is_release {
         devices.extend(serials);
