@@ -14,10 +14,11 @@ const STEP: &str = "fetching the reports of the device";
 
 /// A report that the server has. What else it says of one is not taken over: the bytes say it themselves.
 #[derive(Debug, Deserialize)]
-struct StoredReport {
-    /// SHA-256 of the bytes, hex.
-    digest: String,
-    received_at: String,
+pub(crate) struct StoredReport {
+    /// SHA-256 of the bytes, hex, as the server says: no name for a file before bytes have it ([`Server::report`]).
+    pub(crate) digest: String,
+    /// Seconds since 1970.
+    pub(crate) received_at: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -25,29 +26,16 @@ struct StoredReports {
     reports: Vec<StoredReport>,
 }
 
-/// Which report of a device, and when the server got it.
-#[derive(Debug)]
-pub(crate) struct ReportName {
-    /// As the server says it: no name for a file before bytes have it ([`Server::report`]).
-    pub(crate) digest: String,
-    /// As the server says it, printable.
-    pub(crate) received_at: String,
-}
-
 impl Server {
     /// The reports of a device that the server has, the last received first.
     ///
     /// # Errors
     /// [`Error::ServerRefused`] if it knows no such device; [`Error::ServerAnswer`], [`Error::Http`]
-    pub(crate) async fn reports(&self, serial: &Serial) -> Result<Vec<ReportName>, Error> {
+    pub(crate) async fn reports(&self, serial: &Serial) -> Result<Vec<StoredReport>, Error> {
         let url = self.url(&["devices", serial.as_str(), "reports"]);
         let request = self.client.get(url).timeout(REQUEST_TIMEOUT);
         let answer: StoredReports = object(STEP, &self.fetch(request, MAX_ROWS_LEN).await?)?;
-        let named = answer.reports.into_iter().map(|StoredReport { digest, received_at }| ReportName {
-            digest,
-            received_at: trust::host::printable(&received_at),
-        });
-        Ok(named.collect())
+        Ok(answer.reports)
     }
 
     /// The bytes of a report, which have the digest that was asked for: 64 lower-case digits, then.

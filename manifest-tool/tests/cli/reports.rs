@@ -166,7 +166,8 @@ const LIST: &str = "GET /v1/devices/A-0001/reports";
 /// A list with one report of this digest, and how the bytes under a digest are asked for.
 fn server_with(digest: &str, body: &str) -> FakeServer {
     let server = FakeServer::start();
-    let list = json!({"reports": [{"digest": digest, "received_at": "2026-01-02T03:04:05Z", "summary": "not believed"}]});
+    let list =
+        json!({"reports": [{"digest": digest, "received_at": 1_767_322_645, "summary": "not believed"}]});
     server.answers("GET /v1/devices/A-0001/reports/", StatusCode::OK, body);
     server.answers_once(LIST, StatusCode::OK, &list.to_string());
     server

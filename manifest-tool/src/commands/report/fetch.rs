@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use suit_manifest::report::show_report;
+use trust::UnixTime;
 use trust::host::Serial;
 
 use crate::describe::kid;
@@ -12,6 +13,7 @@ use crate::files::{existing, holds, make_folder, write};
 use crate::identifiers::device_serial;
 use crate::output::{Output, Report, progress_bar, table};
 use crate::server::ServerPlace;
+use crate::time;
 
 /// Digits of the digest in the name of a file.
 const NAME_LEN: usize = 16;
@@ -44,8 +46,8 @@ pub struct Fetched {
 struct FetchedReport {
     file: PathBuf,
     verified: bool,
-    /// As the server says.
-    received_at: String,
+    /// Seconds since 1970, as the server says.
+    received_at: u64,
     /// `None` of what does not read, and so for all that follows.
     outcome: Option<&'static str>,
     summary: Option<String>,
@@ -58,18 +60,18 @@ impl Fetch {
     pub fn run(&self, output: Output) -> Result<Fetched, Error> {
         make_folder(&self.out_dir)?;
         self.server.run(output, async |server| {
-            let names = server.reports(&self.serial).await?;
-            let bar = progress_bar(names.len() as u64, "  reports {bar:30} {pos}/{len} {eta}", output);
+            let stored = server.reports(&self.serial).await?;
+            let bar = progress_bar(stored.len() as u64, "  reports {bar:30} {pos}/{len} {eta}", output);
             let (mut new, mut reports) = (0, Vec::new());
-            for name in bar.wrap_iter(names.iter()) {
-                let bytes = server.report(&self.serial, &name.digest).await?;
-                let digits = name.digest.get(..NAME_LEN).unwrap_or(&name.digest);
+            for report in bar.wrap_iter(stored.iter()) {
+                let bytes = server.report(&self.serial, &report.digest).await?;
+                let digits = report.digest.get(..NAME_LEN).unwrap_or(&report.digest);
                 let file = self.out_dir.join(format!("{digits}.report"));
                 if !holds(&file, &bytes)? {
                     write(&file, &bytes, existing(false))?;
                     new += 1;
                 }
-                reports.push(FetchedReport::of(file, name.received_at.clone(), &bytes));
+                reports.push(FetchedReport::of(file, report.received_at, &bytes));
             }
             let (serial, out_dir) = (self.serial.as_str().to_owned(), self.out_dir.clone());
             Ok(Fetched { serial, out_dir, new, reports })
@@ -79,7 +81,7 @@ impl Fetch {
 
 impl FetchedReport {
     /// What the bytes say of themselves.
-    fn of(file: PathBuf, received_at: String, bytes: &[u8]) -> Self {
+    fn of(file: PathBuf, received_at: u64, bytes: &[u8]) -> Self {
         let read = show_report(bytes).ok();
         let report = read.as_ref().map(|(_, report)| report);
         Self {
@@ -105,6 +107,7 @@ impl Report for Fetched {
         for FetchedReport { file, received_at, summary, nonce, .. } in reports {
             let summary = summary.as_deref().unwrap_or("it does not read as a report");
             let nonce = nonce.as_deref().unwrap_or("none");
+            let received_at = time::display(UnixTime(*received_at));
             rows.push(("", format!("{} of {received_at}, nonce {nonce}: {summary}", file.display())));
         }
         rows.push((
