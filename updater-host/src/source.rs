@@ -89,7 +89,7 @@ pub(crate) fn from_files(
     let chosen = images.iter().position(is_meant).unwrap_or(0);
     let image = images.get(chosen).ok_or(Error::ImageMissing)?.clone();
     let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
-    let named_table = table.as_ref().map(|table| table.image);
+    let named_table = table.facts().map(|facts| facts.image);
     if let Some(facts) = &facts {
         checks.apply(check_image(facts, &image), output)?;
         let is_of_it = |image: &Vec<u8>| {
@@ -101,43 +101,78 @@ pub(crate) fn from_files(
         }
     }
     let find = |named: NamedImage| images.iter().find(|image| named.is(image)).cloned();
+    let table = match table {
+        Half::Table(facts) => {
+            let named = facts.as_ref().and_then(|facts| find(facts.image));
+            // Whoever skips the checks sends the files as they stand: the table is the one that is not the firmware.
+            let other = || images.iter().enumerate().find(|(place, _)| *place != chosen);
+            let found = match (named, checks) {
+                (None, HostChecks::Skipped) => other().map(|(_, image)| image.clone()),
+                (named, _) => named,
+            };
+            checks.apply(found.ok_or_else(table_missing), output)?.map(|table| (facts, table))
+        }
+        Half::None => None,
+    };
     let envelope = sendable(envelope.into_owned(), checks, output)?;
-    let table = table.map(|facts| with_table(&envelope, find(facts.image), facts)).transpose()?;
+    let table = table.map(|(facts, table)| half(&envelope, facts.map(|facts| *facts), table));
     Ok(Release { envelope, image, other_image: other.and_then(find), facts, table })
 }
 
-/// The half of a release that is its table.
-fn with_table(envelope: &[u8], table: Option<Vec<u8>>, facts: Facts) -> Result<Box<Release>, Error> {
-    let missing = "none of the files is the table of this release; pass it as another --image".to_owned();
-    let image = table.ok_or(Error::Refused {
+/// What of a release is brought beside its firmware.
+enum Half {
+    /// Its table, and what the envelope says of it: nothing that is known, where the checks are skipped.
+    Table(Option<Box<Facts>>),
+    None,
+}
+
+impl Half {
+    fn facts(&self) -> Option<&Facts> {
+        match self {
+            Self::Table(facts) => facts.as_deref(),
+            Self::None => None,
+        }
+    }
+}
+
+fn table_missing() -> Error {
+    Error::Refused {
         subject: Subject::Table,
         reason: Reason::ImageDigestMismatch,
         position: 0,
-        facts: Some(missing),
-    })?;
-    let facts = Some(facts);
-    Ok(Box::new(Release { envelope: envelope.to_vec(), image, other_image: None, facts, table: None }))
+        facts: Some("none of the files is the table of this release; pass it as another --image".to_owned()),
+    }
+}
+
+/// The half of a release that is its table.
+fn half(envelope: &[u8], facts: Option<Facts>, image: Vec<u8>) -> Box<Release> {
+    Box::new(Release { envelope: envelope.to_vec(), image, other_image: None, facts, table: None })
 }
 
 /// What an envelope says, for what of the device it installs: the device is turned to that. Of a release of firmware and a
-/// table the device is turned to the firmware, and the second one is what it says of the table.
+/// table the device is turned to the firmware, and the second one is what it says of the table. A device without a table is
+/// sent none, also where the checks are skipped: it refuses the firmware.
 fn judged(
     envelope: &[u8],
     trusted: &TrustStoreBuf,
     device: &mut Device,
     checks: HostChecks,
     output: &Output,
-) -> Result<(Option<Facts>, Option<Facts>), Error> {
+) -> Result<(Option<Facts>, Half), Error> {
     if installs_both(envelope) {
-        let turned = device.turn(Component::Table).and_then(|()| check_half(envelope, trusted, device));
-        let table = checks.apply(turned, output)?;
+        let table = match checks.apply(device.turn(Component::Table), output)? {
+            Some(()) => {
+                Half::Table(checks.apply(check_half(envelope, trusted, device), output)?.map(Box::new))
+            }
+            None => Half::None,
+        };
         device.turn(Component::Firmware)?;
         let facts = checks.apply(check_half(envelope, trusted, device), output)?;
         return Ok((facts, table));
     }
     checks.apply(device.turn(component_in(envelope)), output)?;
     checks.apply(device.check_tries(), output)?;
-    Ok((checks.apply(check_envelope(envelope, trusted, device), output)?, None))
+    Ok((checks.apply(check_envelope(envelope, trusted, device), output)?, Half::None))
 }
 
 /// Reads the release for this device out of a folder that has one for each of some devices: `SERIAL.suit`, and images by their
@@ -171,8 +206,16 @@ pub(crate) fn from_bundle(
     let other = facts.other_image.map(|other| other.named);
     let other_image = other.and_then(|named| read(named).ok().filter(|image| named.is(image)));
     let envelope = sendable(envelope, checks, output)?;
-    let of_table = |facts: Facts| with_table(&envelope, Some(read(facts.image)?), facts);
-    let table = table.map(of_table).transpose()?;
+    let table = match table {
+        Half::Table(Some(of_table)) => {
+            let table = read(of_table.image)?;
+            checks.apply(check_image(&of_table, &table), output)?;
+            Some(half(&envelope, Some(*of_table), table))
+        }
+        // Without facts nobody knows which table it is.
+        Half::Table(None) => return Err(Error::NothingToInstall),
+        Half::None => None,
+    };
     Ok(Release { envelope, image, other_image, facts: Some(facts), table })
 }
 

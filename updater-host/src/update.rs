@@ -261,6 +261,7 @@ impl Found<'_> {
             }
             Offer::Older(name) => (UpdateResult::NothingNewer, None, name),
         };
+        let with_table = release.as_ref().is_some_and(|release| release.table.is_some());
         // An earlier run may have ended before it could say so.
         #[cfg(feature = "http")]
         if let Some(reporting) = self.reporting {
@@ -272,7 +273,9 @@ impl Found<'_> {
         if self.device.silence().is_some() {
             return Err(Error::NothingRuns { reason_code: self.device.state.reason });
         }
-        Ok(report(self.device, name, result, self.device.installed(), None))
+        let mut report = report(self.device, name, result, self.device.installed(), None);
+        report.with_table = with_table;
+        Ok(report)
     }
 }
 

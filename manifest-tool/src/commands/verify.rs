@@ -216,7 +216,9 @@ impl Verify {
             }
             (Some(named), None) => checked.table = Some(inside(named)?),
             (None, Some(_)) => {
-                return Err(Error::usage("the release has no table beside its image; omit --table"));
+                return Err(Error::usage(
+                    "the release has no table beside an image: omit --table, and pass the table of a release of a table as --image",
+                ));
             }
             (None, None) => {}
         }

@@ -207,7 +207,7 @@ pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
         ImageState::Pending => {
             return Some(
                 "An installed image waits for a reset. Run updater-host reset to start it, or updater-host abandon to \
-                 drop it.",
+                 drop it. If a reset does not start it, it waits for its table: run the same update again.",
             );
         }
         ImageState::Trial => {
@@ -239,7 +239,8 @@ pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
 pub(crate) const fn table_hint(state: &StateRecord) -> Option<&'static str> {
     match state.image {
         ImageState::Pending => Some(
-            "A table waits for a reset. Run updater-host reset to try it, or updater-host abandon --table to drop it.",
+            "A table waits for a reset. Run updater-host reset to try it, or updater-host abandon --table to drop it. If a reset \
+             does not try it, it waits for its firmware: run the same update again.",
         ),
         ImageState::Trial => Some(
             "The table is on trial, and the next reset brings the one before it back. Run the update again to wait until the \
