@@ -261,6 +261,15 @@ async fn successions_are_kept_with_their_list_or_not_at_all() {
     assert_eq!(store.successions().await.unwrap(), [one, two, rescue]);
 }
 
+/// The database of the version before this migration, as the server opens it: what refers to a release is watched.
+async fn database_before(migration: i64, path: &std::path::Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(true);
+    let mut connection = options.connect().await.unwrap();
+    let before = MIGRATIONS.iter().filter(|other| other.version < migration).cloned().collect();
+    Migrator::with_migrations(before).run(&mut connection).await.unwrap();
+    connection
+}
+
 fn reporter() -> Reporter {
     Reporter::of(b"token")
 }
@@ -456,10 +465,7 @@ async fn what_is_said_late_does_not_undo_what_was_said_of_a_later_time() {
 async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publisher_could_say() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registry.sqlite");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
-    let before = MIGRATIONS.iter().filter(|migration| migration.version < 8).cloned().collect();
-    Migrator::with_migrations(before).run(&mut connection).await.unwrap();
+    let mut connection = database_before(8, &path).await;
     for (serial, column, value) in [
         ("line", "line", "'one'"),
         ("owner", "owner", "'Ada'"),

@@ -5,13 +5,12 @@ use std::path::Path;
 use super::{Certified, Key, Origin, Plan, Root};
 use crate::ceremony::fault::CeremonyError;
 use crate::error::Error;
+use crate::shares::page::WORDS_A_LINE;
 
 /// Lines of a page: A4 at ten points.
 pub const PAGE_LINES: usize = 66;
 /// Columns of a page.
 const PAGE_COLUMNS: usize = 100;
-/// Words of a fingerprint on a line, as on the pages of shares: lines that two people compare break at the same place.
-const WORDS_ON_A_LINE: usize = 6;
 
 /// Fails for a plan that does not fit onto a page: nobody would read it in the room.
 pub(super) fn check(path: &Path, plan: &Plan) -> Result<(), Error> {
@@ -32,7 +31,8 @@ pub fn text(plan: &Plan) -> String {
         ("plan", plan.fingerprint().groups()),
     ];
     let words = plan.fingerprint().words();
-    for (place, words) in words.chunks(WORDS_ON_A_LINE).enumerate() {
+    // As on the pages of shares: lines that two people compare break at the same place.
+    for (place, words) in words.chunks(WORDS_A_LINE).enumerate() {
         rows.push((if place == 0 { "in words" } else { "" }, words.join(" ")));
     }
     for person in &plan.people {

@@ -7,10 +7,7 @@ use super::*;
 async fn srv69_what_an_earlier_version_took_for_firmware_is_the_table_that_it_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registry.sqlite");
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(true);
-    let mut connection = options.connect().await.unwrap();
-    let before = MIGRATIONS.iter().filter(|migration| migration.version < 13).cloned().collect();
-    Migrator::with_migrations(before).run(&mut connection).await.unwrap();
+    let mut connection = database_before(13, &path).await;
     for (name, target) in [(1_u8, "firmware"), (2, "table")] {
         let digest = hex::encode([name; 32]);
         let sql = format!(

@@ -7,11 +7,7 @@ use super::*;
 async fn releases_from_before_tables_are_of_firmware_and_nothing_of_them_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("registry.sqlite");
-    // As the server opens it: what refers to a release is watched.
-    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(true);
-    let mut connection = options.connect().await.unwrap();
-    let before = MIGRATIONS.iter().filter(|migration| migration.version < 11).cloned().collect();
-    Migrator::with_migrations(before).run(&mut connection).await.unwrap();
+    let mut connection = database_before(11, &path).await;
     for (name, withdrawal) in [(1_u8, "NULL, NULL"), (2, "8, 'it bricks'")] {
         let digest = hex::encode([name; 32]);
         let sql = format!(
