@@ -1,6 +1,6 @@
 //! Objects that several commands show: a scope, a credential, a revocation list, a manifest.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use suit_manifest::author::Inspection;
 use suit_manifest::host::Manifest;
 use suit_manifest::{ComponentText, ImageReference, ManifestText, ReleaseImages, Target};
@@ -158,6 +158,8 @@ impl CredentialView {
     }
 }
 
+/// What a release of firmware and a table installs, for programs.
+const BOTH: &str = "both";
 /// The words for a table: what is installed, what is fetched, and where that is.
 const OF_TABLE: [&str; 3] = ["table", "encrypted table", "table URI"];
 
@@ -165,8 +167,11 @@ const OF_TABLE: [&str; 3] = ["table", "encrypted table", "table URI"];
 #[derive(Debug, Serialize)]
 pub(crate) struct ManifestView {
     pub(crate) manifest_digest: String,
-    /// What it installs.
-    #[serde(serialize_with = "target_name")]
+    /// What it installs: `firmware`, `table` or `both`.
+    #[serde(rename = "target")]
+    installs: &'static str,
+    /// By its first component.
+    #[serde(skip)]
     target: Target,
     pub(crate) sequence: u64,
     pub(crate) version: Option<String>,
@@ -183,11 +188,6 @@ pub(crate) struct ManifestView {
     /// The table that comes with firmware.
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<ImageView>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's form
-fn target_name<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(target.name())
 }
 
 /// The image that a manifest fetches.
@@ -305,6 +305,7 @@ impl ManifestView {
         let component = |which| owned(text.and_then(|text| text.component_text(0, which)));
         Ok(Self {
             manifest_digest: hex::encode(digest),
+            installs: if manifest.installs_both() { BOTH } else { manifest.target().name() },
             target: manifest.target(),
             sequence: manifest.sequence_number(),
             version: owned(manifest.version_text()),
@@ -345,6 +346,10 @@ impl ManifestView {
         ];
         rows.extend(self.device.clone().map(|device| ("device", device)));
         rows.extend(self.description.clone().map(|description| ("description", description)));
+        rows.push((
+            "installs",
+            if self.installs == BOTH { "firmware and a table" } else { self.installs }.to_owned(),
+        ));
         rows.extend(self.image.rows(match self.target {
             Target::Firmware => ["image", "encrypted image", "image URI"],
             Target::Table => OF_TABLE,

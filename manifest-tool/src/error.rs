@@ -295,8 +295,8 @@ pub enum Error {
     /// An envelope does not have, or cannot take, a member.
     #[error("{} {fault}", path.display())]
     Member { path: PathBuf, fault: MemberFault },
-    /// The manifest is good, and the image is not the one it names.
-    #[error("{} is not the image of this manifest: it {difference}", path.display())]
+    /// The manifest is good, and the image or table is not the one it names.
+    #[error("{} is not what this manifest names: it {difference}", path.display())]
     ImageMismatch { path: PathBuf, difference: ImageDifference },
 
     // The ledger.
@@ -413,8 +413,8 @@ impl std::fmt::Display for ImageDifference {
         match self {
             Self::Size(is, named) => write!(f, "has {is} bytes, the manifest names {named}"),
             Self::Digest => f.write_str("has another digest"),
-            Self::NoneNamed => f.write_str("is not named, and no other image is"),
-            Self::Decrypted => f.write_str("is the image that decryption makes, and not the encrypted one"),
+            Self::NoneNamed => f.write_str("has no digest there, and nothing else has"),
+            Self::Decrypted => f.write_str("is what decryption makes, and not what is encrypted"),
         }
     }
 }

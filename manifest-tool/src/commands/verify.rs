@@ -24,9 +24,14 @@ use crate::time::{Time, now};
 use crate::trusted::TrustArguments;
 use crate::verification::{Device, Verification, Verified, match_image};
 
+/// `--table` with a release of one of both.
+const NO_TABLE_BESIDE: &str = "the release has no table beside an image: omit --table, and pass the table of a release of a table \
+                               as --image";
+
 /// Verify a release as a device does
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = ArgGroup::new("bare").args(["public_keys", "keys_of"]).multiple(true))]
+#[command(group = ArgGroup::new("compared").args(["image", "table"]).multiple(true))]
 #[command(group = ArgGroup::new("judge").args(["anchors", "block", "public_keys", "keys_of"]).required(true).multiple(true))]
 pub struct Verify {
     /// Signed envelope, or one that is authenticated for the device of --block
@@ -45,7 +50,7 @@ pub struct Verify {
     #[arg(long, value_name = "I.bin")]
     image: Option<PathBuf>,
     /// Table to compare, of a release of firmware and a table
-    #[arg(long, value_name = "T.bin", conflicts_with = "bare")]
+    #[arg(long, value_name = "T.bin")]
     table: Option<PathBuf>,
     /// Vendor of the target devices: UUID or domain
     #[arg(long, requires = "class")]
@@ -117,7 +122,7 @@ impl Report for Judgement {
 impl Verify {
     pub fn run(&self, output: Output) -> Result<Judgement, Error> {
         if self.bare.are_given() {
-            let report = self.bare.run(&self.envelope, self.image.as_deref())?;
+            let report = self.bare.run(&self.envelope, self.image.as_deref(), self.table.as_deref())?;
             return Ok(Judgement::OfKeys(report));
         }
         self.of_device(output).map(Box::new).map(Judgement::OfDevice)
@@ -216,9 +221,7 @@ impl Verify {
             }
             (Some(named), None) => checked.table = Some(inside(named)?),
             (None, Some(_)) => {
-                return Err(Error::usage(
-                    "the release has no table beside an image: omit --table, and pass the table of a release of a table as --image",
-                ));
+                return Err(Error::usage(NO_TABLE_BESIDE));
             }
             (None, None) => {}
         }

@@ -133,7 +133,7 @@ impl Error {
             Self::Member { fault, .. } => fault.hint(),
             Self::ImageMismatch { .. } => {
                 "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a plain \
-                 table, the file it was made of."
+                 table, the file it was made of, beside an image as --table."
             }
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
             Self::Authorities(_) => {

@@ -230,7 +230,7 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
         ("image-digest-mismatch".to_owned(), 5)
     );
     let words = workshop.run(&split(&format!("{plain} p256.pem"))).stderr;
-    assert!(words.contains("is the image that decryption makes"), "{words}");
+    assert!(words.contains("is what decryption makes"), "{words}");
     // It says nothing of another ciphertext: the digest of the plaintext does.
     let mut other = workshop.read("image.enc");
     other[100] ^= 1;
@@ -388,7 +388,7 @@ fn templates_of_the_mti_profiles_are_composed_signed_and_opened() {
         // The plaintext is no fault of the envelope.
         let plain = workshop
             .run(&split("verify r.suit --public-key release.cose --image app.bin --decryption-key p256.pem"));
-        assert!(plain.stderr.contains("is the image that decryption makes"), "{}", plain.stderr);
+        assert!(plain.stderr.contains("is what decryption makes"), "{}", plain.stderr);
         // Digest and block are those of the profile, and so are recipients and content.
         let report = workshop.ok(&split("verify r.suit --public-key release.cose"));
         assert_eq!(report["digest_algorithm"], "SHA-256 (-16)");

@@ -1,6 +1,6 @@
 //! Releases of firmware and a table in one, from `create` to what a device with its provisioning block says.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::encrypt::recipients;
 use super::personalize::desk;
@@ -21,12 +21,15 @@ fn workshop() -> Workshop {
 fn firmware_and_a_table_are_created_signed_verified_and_shown() {
     let workshop = workshop();
     let created = workshop.ok(&split(CREATE));
-    assert_eq!((&created["target"], &created["table_file"]), (&json!("firmware"), &json!("limits")));
+    assert_eq!((&created["target"], &created["table_file"]), (&json!("both"), &json!("limits")));
     assert_eq!(created["table"]["size"], LIMITS.len());
+    let words = workshop.run(&split(&format!("{CREATE} --force"))).stdout;
+    assert!(words.contains("installs") && words.contains("firmware and a table"), "{words}");
     workshop.ok(&split(SIGN));
     let verify = "verify both.suit --anchor root.cose --vendor anchorage.example --class demo-node";
     let verified = workshop.ok(&split(&format!("{verify} --image f.bin --table limits")));
     assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    assert_eq!(verified["target"], "both");
     let verified = workshop.ok(&split(verify));
     assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(false)));
     let words = workshop.run(&split(verify)).stdout;
@@ -39,9 +42,12 @@ fn firmware_and_a_table_are_created_signed_verified_and_shown() {
     let refused = workshop.refused(&split("verify signed.suit --anchor root.cose --table limits"));
     assert_eq!(refused.0, "usage");
     let shown = workshop.ok(&["inspect", "both.suit"]);
-    assert_eq!((&shown["table"]["size"], &shown["target"]), (&json!(LIMITS.len()), &json!("firmware")));
+    assert_eq!((&shown["table"]["size"], &shown["target"]), (&json!(LIMITS.len()), &json!("both")));
     let words = workshop.run(&["inspect", "both.suit"]).stdout;
-    assert!(words.contains("\ntable ") && words.contains("\nimage "), "{words}");
+    assert!(
+        words.contains("firmware and a table") && words.contains("\ntable ") && words.contains("\nimage "),
+        "{words}"
+    );
     assert_eq!(workshop.ok(&split("lint both.suit --image limits"))["findings"], json!([]));
     // No credential stands beside the signature: it is what devices of ours run.
     let alone = "sign u.suit --key release.pem --no-credential --out alone.suit";
@@ -49,6 +55,40 @@ fn firmware_and_a_table_are_created_signed_verified_and_shown() {
     let publish = "publish both.suit --image f.bin --server https://127.0.0.1:1 --token-file token";
     workshop.write("token", b"0123456789abcdef0123456789abcdef");
     assert_eq!(workshop.refused(&split(publish)).0, "release-of-both");
+}
+
+/// Who knows only the key gets an answer for each half: neither stands in for the other.
+#[test]
+fn keys_alone_judge_each_half_of_both() {
+    let workshop = workshop();
+    workshop.ok(&split(CREATE));
+    workshop.ok(&split(SIGN));
+    let verify = "verify both.suit --public-key release.cose";
+    let verified = workshop.ok(&split(&format!("{verify} --image f.bin --table limits")));
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    assert_eq!(verified["not_checked"], json!(["credential", "scope", "revocation", "device"]));
+    for (given, not_checked) in [("--image f.bin", "table"), ("--table limits", "image")] {
+        let half = workshop.ok(&split(&format!("{verify} {given}")));
+        assert_eq!(half["image_verified"], given.starts_with("--image"), "{half}");
+        assert_eq!(half["table_verified"], given.starts_with("--table"), "{half}");
+        assert_eq!(half["not_checked"].as_array().unwrap().last(), Some(&json!(not_checked)));
+        let words = workshop.run(&split(&format!("{verify} {given}"))).stdout;
+        assert!(words.contains(&format!("not compared: no --{not_checked} was given")), "{words}");
+    }
+    workshop.write("other", b"max_pressure = 90\n");
+    for given in
+        ["--image limits", "--table f.bin", "--image f.bin --table other", "--image other --table limits"]
+    {
+        let line = format!("{verify} {given}");
+        assert_eq!(workshop.refused(&split(&line)), ("image-digest-mismatch".into(), 5), "{given}");
+        let words = workshop.run(&split(&line)).stderr;
+        assert!(words.contains("is not what this manifest names") && words.contains("--table"), "{words}");
+    }
+    // A release of one of both has no second half.
+    for release in ["signed.suit --image image.bin", "signed.suit"] {
+        let line = format!("verify {release} --public-key release.cose --table limits");
+        assert_eq!(workshop.refused(&split(&line)), ("usage".into(), 2), "{release}");
+    }
 }
 
 /// A release of both is above those of each that came before.
@@ -132,4 +172,26 @@ fn both_are_encrypted() {
     assert_eq!((&verified["image_decrypted"], &verified["table_verified"]), (&json!(true), &json!(true)));
     // Again, it finds everything there.
     assert_eq!(workshop.ok(&split(&personalize))["made"], 0);
+}
+
+/// An envelope of one device, and one that is signed, hold both ciphertexts.
+#[test]
+fn encrypted_halves_are_integrated() {
+    let workshop = desk();
+    workshop.write("limits", LIMITS);
+    workshop.ok(&split(&format!("{CREATE} --integrated --force")));
+    let personalize = super::personalize::PERSONALIZE
+        .replace("personalize unsigned.suit", "personalize u.suit")
+        .replace("--image image.bin", "--image f.bin --table limits");
+    let made = workshop.ok(&split(&personalize));
+    let files: Vec<&str> =
+        made["ciphertext_files"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+    let [image, table] = files.as_slice() else { panic!("{made}") };
+    let integrate =
+        |release| format!("integrate {release} --image {table} --image {image} --out one.suit --force");
+    workshop.ok(&split(&integrate("out/A-0001.suit")));
+    let verified = workshop.ok(&split("verify one.suit --block batch/A-0001.block"));
+    for member in ["image_verified", "table_verified", "image_decrypted"] {
+        assert_eq!(verified[member], true, "{verified}");
+    }
 }

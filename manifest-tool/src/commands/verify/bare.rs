@@ -6,13 +6,16 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::digest_name;
-use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
+use suit_manifest::author::tree::{
+    ArgumentTree, CommandTree, Identifier, IndexTree, ManifestTree, ParameterTree,
+};
 use trust::ErrorKind;
 use trust::blocks::encryption::{AgreementSecret, HostEncryption};
 use trust::blocks::{Keys, VerifyingKey};
 use trust::cbor::Span;
 use trust::host::MAX_KEY_FILE_LEN;
 
+use super::NO_TABLE_BESIDE;
 use crate::agreement::open_private_key;
 use crate::blocks::{AuthenticationView, held, judge_all};
 use crate::bundle::Bundle;
@@ -24,6 +27,8 @@ use crate::provisioned::ProvisionedDevice;
 
 /// Most keys that `--require` can ask for.
 const MAX_REQUIRED: i64 = 64;
+/// What the identifiers of a table's components begin with.
+const TABLE_SEGMENT: &[u8] = b"table";
 
 /// Keys that are trusted as they are, and what they have to do.
 #[derive(clap::Args, Clone, Debug)]
@@ -47,8 +52,8 @@ pub(super) struct BareArguments {
     /// Take EdDSA (-8) for Ed25519
     #[arg(long, requires = "public_keys", conflicts_with_all = ["anchors", "block"])]
     allow_eddsa: bool,
-    /// Private key of one who may read the image, P-256 or X25519: decrypt --image with it, and compare what comes out. Not encrypted
-    #[arg(long, value_name = "FILE", requires = "bare", requires = "image")]
+    /// Private key of one who may read the image, P-256 or X25519: decrypt --image and --table with it, and compare what comes out. Not encrypted
+    #[arg(long, value_name = "FILE", requires = "bare", requires = "compared")]
     decryption_key: Option<PathBuf>,
 }
 
@@ -56,9 +61,15 @@ pub(super) struct BareArguments {
 pub struct BareReport {
     verified: bool,
     image_verified: bool,
+    /// Of a release of firmware and a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_verified: Option<bool>,
     /// Whether what the key made of it is the image.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_decrypted: bool,
+    /// The same of the table.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    table_decrypted: bool,
     manifest_digest: String,
     digest_algorithm: String,
     sequence: u64,
@@ -74,7 +85,12 @@ impl BareArguments {
         !self.public_keys.is_empty() || self.keys_of.is_some()
     }
 
-    pub(super) fn run(&self, envelope: &Path, image: Option<&Path>) -> Result<BareReport, Error> {
+    pub(super) fn run(
+        &self,
+        envelope: &Path,
+        image: Option<&Path>,
+        table: Option<&Path>,
+    ) -> Result<BareReport, Error> {
         let public = self.public_keys.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
         let device = self.keys_of.as_deref().map(ProvisionedDevice::open).transpose()?;
         let device = device.as_ref().map(ProvisionedDevice::keys);
@@ -88,24 +104,24 @@ impl BareArguments {
             Ok(keys) => keys,
             Err(shortfall) => return Err(Error::Blocks { path: envelope.to_owned(), shortfall, blocks }),
         };
-        if let Some(path) = image {
-            let image = read(path, MAX_PAYLOAD_LEN)?;
-            let named = Named::of(&tree.manifest);
-            if secret.is_some() && named.encryption_infos.is_empty() {
-                return Err(Error::usage("the release is not encrypted; omit --decryption-key"));
-            }
-            let image = match &secret {
-                Some(secret) => named.decrypted((envelope, path), &image, secret)?,
-                None => image,
-            };
-            named.check(path, &image)?;
+        let (named, named_table) = Named::of(&tree.manifest).halves();
+        if table.is_some() && named_table.is_none() {
+            return Err(Error::usage(NO_TABLE_BESIDE));
         }
+        let compare = |path: Option<&Path>, named: &Named<'_>| {
+            path.map_or(Ok(()), |path| named.compare((envelope, path), secret.as_ref()))
+        };
+        compare(image, &named)?;
+        named_table.as_ref().map_or(Ok(()), |named| compare(table, named))?;
         let mut not_checked = vec!["credential", "scope", "revocation", "device"];
         not_checked.extend(image.is_none().then_some("image"));
+        not_checked.extend((named_table.is_some() && table.is_none()).then_some("table"));
         Ok(BareReport {
             verified: true,
             image_verified: image.is_some(),
-            image_decrypted: secret.is_some(),
+            table_verified: named_table.map(|_| table.is_some()),
+            image_decrypted: secret.is_some() && image.is_some(),
+            table_decrypted: secret.is_some() && table.is_some(),
             manifest_digest: hex::encode(tree.digest.bytes()),
             digest_algorithm: digest_name(tree.digest.algorithm()),
             sequence: tree.manifest.sequence_number,
@@ -126,6 +142,9 @@ fn open(path: &Path) -> Result<VerifyingKey, Error> {
 struct Named<'a> {
     /// Components of the manifest.
     count: u64,
+    /// Those of a table, and all others.
+    table: Vec<u64>,
+    others: Vec<u64>,
     images: Vec<NamedDigest<'a>>,
     /// With the components that they are set for: what is decrypted is the image of those.
     encryption_infos: Vec<(Vec<u64>, Span<'a>)>,
@@ -142,7 +161,13 @@ struct NamedDigest<'a> {
 
 impl<'a> Named<'a> {
     fn of(manifest: &ManifestTree<'a>) -> Self {
-        let mut named = Self { count: manifest.components.len() as u64, ..Self::default() };
+        let is_table = |id: &Identifier<'_>| id.first() == Some(&TABLE_SEGMENT);
+        let (mut table, mut others) = (Vec::new(), Vec::new());
+        for (index, id) in (0..).zip(&manifest.components) {
+            if is_table(id) { &mut table } else { &mut others }.push(index);
+        }
+        let count = manifest.components.len() as u64;
+        let mut named = Self { count, table, others, ..Self::default() };
         let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
         for commands in manifest.shared.iter().chain(sections) {
             named.sequence(commands, vec![0]);
@@ -191,11 +216,38 @@ impl<'a> Named<'a> {
         }));
     }
 
-    /// The images of these components.
-    fn of_components(&self, components: &[u64]) -> Self {
-        let is_theirs =
-            |image: &&NamedDigest<'_>| image.components.iter().any(|index| components.contains(index));
-        Self { images: self.images.iter().filter(is_theirs).cloned().collect(), ..Self::default() }
+    /// What it says of its image, and, if it has a table beside one, of that: neither stands in for the other.
+    fn halves(self) -> (Self, Option<Self>) {
+        if self.table.is_empty() || self.others.is_empty() {
+            return (self, None);
+        }
+        (self.of_components(&self.others), Some(self.of_components(&self.table)))
+    }
+
+    /// The images of these components, and how they are decrypted.
+    fn of_components(&self, wanted: &[u64]) -> Self {
+        let are_theirs = |components: &[u64]| components.iter().any(|index| wanted.contains(index));
+        let images = self.images.iter().filter(|image| are_theirs(&image.components));
+        let infos = self.encryption_infos.iter().filter(|(components, _)| are_theirs(components));
+        Self {
+            images: images.cloned().collect(),
+            encryption_infos: infos.cloned().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Fails unless the file, or what the private key makes of it, is one of those that are named.
+    fn compare(
+        &self,
+        (envelope, path): (&Path, &Path),
+        secret: Option<&AgreementSecret>,
+    ) -> Result<(), Error> {
+        let file = read(path, MAX_PAYLOAD_LEN)?;
+        let Some(secret) = secret else { return self.check(path, &file) };
+        if self.encryption_infos.is_empty() {
+            return Err(Error::usage("the release is not encrypted; omit --decryption-key"));
+        }
+        self.check(path, &self.decrypted((envelope, path), &file, secret)?)
     }
 
     /// What a private key makes of a ciphertext, under the first encryption-info that is for it: the image of the component
@@ -258,13 +310,18 @@ impl Report for BareReport {
             true => "yes",
             false => "not compared: no --image was given",
         };
+        let table_words = |is_verified| {
+            if is_verified { "yes" } else { "not compared: no --table was given" }
+        };
         let mut rows = vec![
             ("blocks hold", format!("yes, under {} of the given keys", self.keys)),
             ("manifest", format!("{} {}", self.digest_algorithm, self.manifest_digest)),
             ("sequence", self.sequence.to_string()),
             ("image matches", image.to_owned()),
         ];
+        rows.extend(self.table_verified.map(|is| ("table matches", table_words(is).to_owned())));
         rows.extend(self.image_decrypted.then(|| ("image decrypts", "yes".to_owned())));
+        rows.extend(self.table_decrypted.then(|| ("table decrypts", "yes".to_owned())));
         rows.extend(self.blocks.iter().flat_map(AuthenticationView::rows));
         let not_checked =
             "whether these keys may sign it: no credential, scope, revocation, or device was looked at";

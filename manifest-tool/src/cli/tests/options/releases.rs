@@ -175,13 +175,12 @@ pub(super) const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "verify r --public-key p",
-        alone: &["--public-key q", "--keys-of b", "--require 2", "--allow-eddsa", "--image i"],
-        needs: &[("--decryption-key k", "--image i")],
+        alone: &["--public-key q", "--keys-of b", "--require 2", "--allow-eddsa", "--image i", "--table t"],
+        needs: &[("--decryption-key k", "--image i"), ("--decryption-key k", "--table t")],
         excludes: &[
             ("--require 0", ""),
             ("--require 65", ""),
             ("--anchor a", ""),
-            ("--table t", ""),
             ("--recovery-anchor r", ""),
             ("--succession s", ""),
             ("--revocations l", ""),
@@ -195,11 +194,10 @@ pub(super) const COMMANDS: &[Options] = &[
     },
     Options {
         shortest: "verify r --keys-of b",
-        alone: &["--require 1", "--image i"],
+        alone: &["--require 1", "--image i", "--table t"],
         needs: &[("--allow-eddsa", "--public-key p")],
         excludes: &[
             ("--anchor a", ""),
-            ("--table t", ""),
             ("--block b", ""),
             ("--sequence-floor 1", ""),
             ("--now 2030-01-31T00:00:00Z", ""),
