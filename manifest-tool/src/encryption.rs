@@ -1,6 +1,8 @@
 //! Makes an encrypted release out of an unsigned one (draft-ietf-suit-firmware-encryption section 4.2): the same update, whose
 //! images come encrypted under content keys of their own, for each of some devices.
 
+mod contents;
+
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -16,9 +18,8 @@ use trust::host::{Serial, device_id};
 use trust::{ErrorKind, MAX_CHAINED_SIGN1_LEN, MAX_CREDENTIAL_LEN};
 
 use crate::error::Error;
-use crate::files::read;
-use crate::image::MAX_IMAGE_LEN;
-use crate::verification::match_image;
+
+pub(crate) use self::contents::ContentFiles;
 
 /// Bytes of the longest release credential that `credential issue` makes, with 8 classes and names of 64 bytes. Devices take
 /// longer ones; `sign` refuses what does not fit with the credential at hand.
@@ -137,52 +138,6 @@ fn update_of(inspection: &Inspection<'_>) -> Result<UpdateDescription, suit_mani
         model: component(ComponentText::ModelInfo),
         description: description.map(str::to_owned),
     })
-}
-
-/// Files with the content of a release.
-#[derive(Clone, Copy)]
-pub(crate) struct ContentFiles<'f> {
-    /// The image, or the table of a release of one.
-    pub(crate) image: &'f Path,
-    pub(crate) second_image: Option<&'f Path>,
-    /// The table that comes with firmware.
-    pub(crate) table: Option<&'f Path>,
-    /// The options of the command that are for the latter two.
-    pub(crate) options: [&'static str; 2],
-}
-
-impl ContentFiles<'_> {
-    /// What an unsigned envelope names, in the order of [`ReleaseImages::iter`].
-    pub(crate) fn read(&self, (path, envelope): (&Path, &[u8])) -> Result<Vec<Vec<u8>>, Error> {
-        let inspected = inspect(envelope).and_then(|inspection| inspection.images());
-        let ReleaseImages { first, second, table } =
-            inspected.map_err(|error| Error::refused_manifest(path, error))?;
-        let [for_second, for_table] = self.options;
-        let second = paired(self.second_image, second, "an image for the second slot", for_second)?;
-        let table = paired(self.table, table, "a table beside its image", for_table)?;
-        let files = [Some((self.image, first)), second, table].into_iter().flatten();
-        let content = files.map(|(path, named)| {
-            let content = read(path, MAX_IMAGE_LEN)?;
-            match_image(path, &content, &named)?;
-            Ok(content)
-        });
-        content.collect()
-    }
-}
-
-/// A file and what it is for; neither without the other. `options` are those of the command that are for it.
-fn paired<F, N>(
-    file: Option<F>,
-    named: Option<N>,
-    what: &str,
-    options: &str,
-) -> Result<Option<(F, N)>, Error> {
-    match (file, named) {
-        (Some(file), Some(named)) => Ok(Some((file, named))),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(Error::usage(format!("the release has {what}; pass {options}"))),
-        (Some(_), None) => Err(Error::usage(format!("the release does not have {what}; omit {options}"))),
-    }
 }
 
 /// Fails if an update is for one device alone, and one of these is another one.

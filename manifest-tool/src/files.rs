@@ -37,7 +37,8 @@ const STANDARD: &str = "-";
 /// Whether standard input was read.
 static STDIN_READ: AtomicBool = AtomicBool::new(false);
 
-fn is_standard(path: &Path) -> bool {
+/// Whether it is standard input, or standard output.
+pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new(STANDARD)
 }
 

@@ -13,7 +13,7 @@ use trust::host::{Serial, VersionText};
 use crate::bundle::{INTEGRATED_URIS, TABLE_PLACE};
 use crate::describe::ManifestView;
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, must_differ, read, write_all};
+use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, is_standard, must_differ, read, write_all};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, Image, MAX_INPUT_LEN};
 use crate::output::{Report, table};
@@ -24,7 +24,7 @@ use crate::step::StepArguments;
 #[command(group = ArgGroup::new("content").args(["image", "table"]).required(true).multiple(true))]
 pub struct Create {
     /// Firmware file: ELF, Intel HEX, S-records or binary
-    #[arg(long, value_name = "FILE", requires = "image_out")]
+    #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// Configuration table: a file whose bytes devices keep as they are; with --image, the two are tried together
     #[arg(long, value_name = "FILE")]
@@ -45,8 +45,7 @@ pub struct Create {
     #[arg(long, value_name = "SIZE", value_parser = size, requires_all = ["image", "table"])]
     table_slot_size: Option<u64>,
     /// The same firmware, linked for the second slot of devices that run images in place
-    #[arg(long, value_name = "FILE", requires = "second_image_out", requires = "image",
-          conflicts_with_all = ["base", "range"])]
+    #[arg(long, value_name = "FILE", requires = "image", conflicts_with_all = ["base", "range"])]
     second_image: Option<PathBuf>,
     /// Vendor of the devices: UUID or domain
     #[arg(long)]
@@ -75,7 +74,7 @@ pub struct Create {
     /// Unsigned envelope to write
     #[arg(long, value_name = "U.suit")]
     out: PathBuf,
-    /// Image to write, as the device stores it
+    /// Image to write, as the device stores it; a binary is its own image, and needs none
     #[arg(long, value_name = "I.bin", requires = "image")]
     image_out: Option<PathBuf>,
     /// Image for the second slot to write
@@ -94,11 +93,11 @@ pub struct Create {
 /// What an envelope is made for.
 struct Content {
     target: Target,
-    /// The file that it is made of.
-    path: PathBuf,
     image: Image,
-    /// Of firmware that is linked for each slot.
-    second: Option<Image>,
+    /// Where the image is going to be, or is already.
+    image_file: PathBuf,
+    /// Of firmware that is linked for each slot, and where it is.
+    second: Option<(Image, PathBuf)>,
     /// The table that comes with firmware.
     table: Option<Image>,
 }
@@ -128,7 +127,7 @@ impl Create {
                 must_differ(output, input.as_deref().as_slice())?;
             }
         }
-        let Content { target, path, image, second, table } = self.content()?;
+        let Content { target, image, image_file, second, table } = self.content()?;
         self.check_previous(target)?;
         let vendor = self.vendor.id();
         let image_digest: [u8; 32] = Sha256::digest(&image.bytes).into();
@@ -143,7 +142,7 @@ impl Create {
             image_size: image.bytes.len() as u64,
             uri: self.uri(0, &image_digest),
             encryption: None,
-            second_slot: second.as_ref().map(|image| self.slot_image(1, image)),
+            second_slot: second.as_ref().map(|(image, _)| self.slot_image(1, image)),
             table: table.as_ref().map(|table| self.slot_image(TABLE_PLACE, table)),
             vendor_domain: self.vendor.domain().map(str::to_owned),
             model: self.class.name().map(str::to_owned),
@@ -156,19 +155,19 @@ impl Create {
             .map_err(|_| Error::Internal("the created envelope cannot be read back"))?;
         let mut files: Vec<(&Path, &[u8])> = Vec::new();
         files.extend(self.image_out.as_deref().map(|path| (path, image.bytes.as_slice())));
-        if let Some((path, second)) = self.second_image_out.as_deref().zip(second.as_ref()) {
+        if let Some((path, (second, _))) = self.second_image_out.as_deref().zip(second.as_ref()) {
             files.push((path, &second.bytes));
         }
         files.push((&self.out, &envelope));
         write_all(&files, self.overwrite.existing())?;
         Ok(Created {
             envelope: self.out.clone(),
-            image_file: self.image_out.clone().unwrap_or(path),
+            image_file,
             image_format: image.format,
             image_address: image.address,
             image_left_out: image.left_out,
-            second_image_file: self.second_image_out.clone(),
-            second_image_address: second.and_then(|image| image.address),
+            second_image_address: second.as_ref().and_then(|(image, _)| image.address),
+            second_image_file: second.map(|(_, path)| path),
             table_file: self.table.clone().filter(|_| table.is_some()),
             manifest,
         })
@@ -187,20 +186,23 @@ impl Create {
             let image = of_table(path, self.image_format, self.slot_size)?;
             return Ok(Content {
                 target: Target::Table,
-                path: path.clone(),
                 image,
+                image_file: path.clone(),
                 second: None,
                 table: None,
             });
         };
-        let image = self.make(path)?;
-        let second = self.second_image.as_deref().map(|path| self.make(path)).transpose()?;
-        if let Some(second) = &second {
+        let (image, image_file) = self.make(path, self.image_out.as_ref(), "--image-out")?;
+        let second = self.second_image.as_ref();
+        let second = second
+            .map(|path| self.make(path, self.second_image_out.as_ref(), "--second-image-out"))
+            .transpose()?;
+        if let Some((second, _)) = &second {
             check_apart(&image, second)?;
         }
         // The format is that of the firmware file: that the table is one of its bytes is said by hand, with a release of its own.
         let table = self.table.as_ref().map(|path| of_table(path, None, self.table_slot_size)).transpose()?;
-        Ok(Content { target: Target::Firmware, path: path.clone(), image, second, table })
+        Ok(Content { target: Target::Firmware, image, image_file, second, table })
     }
 
     /// An image beside the first one, in a place of [`INTEGRATED_URIS`].
@@ -209,7 +211,8 @@ impl Create {
         SlotImage { digest, size: image.bytes.len() as u64, uri: self.uri(place, &digest), encryption: None }
     }
 
-    fn make(&self, path: &Path) -> Result<Image, Error> {
+    /// The image of a file, and where it is: in `out`, which `option` names, or in the file itself.
+    fn make(&self, path: &Path, out: Option<&PathBuf>, option: &str) -> Result<(Image, PathBuf), Error> {
         let input = read(path, MAX_INPUT_LEN)?;
         let options = image::Options {
             format: self.image_format,
@@ -218,7 +221,18 @@ impl Create {
             slot_size: self.slot_size,
             any_content: self.allow_non_firmware,
         };
-        image::make(input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })
+        let image =
+            image::make(input, &options).map_err(|source| Error::Image { path: path.to_owned(), source })?;
+        let why = match (out, image.format) {
+            (Some(out), _) => return Ok((image, out.clone())),
+            (None, Format::Bin) if !is_standard(path) && path.is_file() => {
+                return Ok((image, path.to_owned()));
+            }
+            (None, Format::Bin) => "it is in no file".to_owned(),
+            (None, format) => format!("it is not the file itself, which is {}", format.name()),
+        };
+        let path = path.display();
+        Err(Error::usage(format!("the image of {path} has to be written, since {why}; pass {option}")))
     }
 
     /// Where an image is: the URI is signed.

@@ -184,14 +184,14 @@ impl Encrypt {
             table: self.table.as_deref(),
             options: ["--second-image and --second-ciphertext-out", "--table and --table-ciphertext-out"],
         };
-        let images = files.read((path, &envelope))?;
+        let contents = files.read((path, &envelope))?;
         let (derivation, devices) = self.open_devices(&update)?;
         let public = open_public_keys(&self.public_keys)?;
         must_be_for(&update, devices.iter().map(|device| &device.serial))?;
         let recipients = devices.iter().map(Device::recipient).collect::<Result<Vec<Recipient>, _>>()?;
         let keys: Vec<_> = public.iter().map(|file| file.key.clone()).collect();
         let readers = Readers { devices: &recipients, public: &keys };
-        let made = encrypted(&update, &images, algorithm, readers)?;
+        let made = contents.matched_while(|images| encrypted(&update, images, algorithm, readers))?;
 
         let manifest = inspect(&made.envelope)
             .and_then(|inspection| ManifestView::of_inspection(&inspection))

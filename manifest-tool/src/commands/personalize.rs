@@ -97,7 +97,7 @@ impl Personalize {
             table: self.table.as_deref(),
             options: ["--second-image", "--table"],
         };
-        let images = files.read((&self.envelope, &envelope))?;
+        let images = files.read((&self.envelope, &envelope))?.matched()?;
         let release = Release { update, images, algorithm };
         let keys = self.master.open()?.ok_or(Error::Internal("no master key was asked for"))?;
         let devices = wanted(&self.serials, self.devices.as_deref())?;

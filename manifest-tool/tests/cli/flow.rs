@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::workshop::{CLASS, TWO_SLOTS, VENDOR, Workshop, firmware, split};
+use super::workshop::{CLASS, TWO_SLOTS, VENDOR, Workshop, finish, firmware, split};
 
 /// Intel HEX of firmware that is linked at this address; `len` bytes, a multiple of 16.
 fn intel_hex(address: u32, len: u32) -> Vec<u8> {
@@ -77,12 +77,11 @@ fn a_release_for_two_slots() {
     let refused = workshop.refused(&["verify", "two.suit", "--anchor", "root.cose", "--image", "passphrase"]);
     assert_eq!(refused, ("image-digest-mismatch".into(), 5));
 
-    // One file for both slots is linked for one of them; and the second one has a place to go.
+    // One file for both slots is linked for one of them.
     let same = TWO_SLOTS.replace("second.bin", "firmware.bin");
     let run = workshop.run(&split(&format!("--json {same} --second-image-out image3.bin")));
     assert_eq!(run.refusal(), ("usage".into(), 2));
     assert!(run.object()["error"]["message"].as_str().unwrap().contains("are equal"), "{run:?}");
-    assert_eq!(workshop.refused(&split(TWO_SLOTS)).1, 2);
     assert!(!workshop.path("image3.bin").exists());
 }
 
@@ -326,4 +325,45 @@ fn a_clock_before_the_credential_was_issued_gives_a_warning() {
     let run = workshop.run(&[&verify[..], &["--now", "1970-01-01T00:00:00Z"]].concat());
     assert_eq!(run.exit, 0, "{run:?}");
     assert!(run.stderr.contains("set the clock"), "{run:?}");
+}
+
+/// The file that was given is the image; of all other input the image is written, or nothing.
+#[test]
+fn a_binary_is_its_own_image() {
+    let workshop = Workshop::with_release();
+    let create =
+        "create --vendor anchorage.example --class demo-node --sequence 4 --version 4 --out own.suit";
+    let created = workshop.ok(&split(&format!("{create} --image firmware.bin")));
+    assert_eq!(created["image_file"], "firmware.bin");
+    workshop.ok(&split("sign own.suit --key release.pem --credential release.cwt --out own.signed.suit"));
+    let verify = "verify own.signed.suit --anchor root.cose --image firmware.bin";
+    assert_eq!(workshop.ok(&split(verify))["image_verified"], true);
+
+    let mut other = workshop.read("firmware.bin");
+    other[300] ^= 1;
+    workshop.write("second.bin", &other);
+    let two = format!("{create} --image firmware.bin --second-image second.bin --force");
+    let created = workshop.ok(&split(&two));
+    assert_eq!(
+        (&created["image_file"], &created["second_image_file"]),
+        (&json!("firmware.bin"), &json!("second.bin"))
+    );
+
+    workshop.write("app.hex", &intel_hex(0x0800_8000, 1024));
+    for (image, why) in
+        [("app.hex", "which is Intel HEX; pass --image-out"), ("-", "it is in no file; pass --image-out")]
+    {
+        let mut command = workshop.command(&split(&format!("{create} --force --image {image}")));
+        command.stdin(std::fs::File::open(workshop.path("firmware.bin")).unwrap());
+        let run = finish(command);
+        assert!(run.exit == 2 && run.stderr.contains(why), "{run:?}");
+    }
+    let line = format!("{create} --image <(cat firmware.bin)");
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &format!("\"$0\" {line} --force")]).arg(workshop.command(&[]).get_program());
+    command.current_dir(workshop.path("."));
+    let run = finish(command);
+    assert!(run.exit == 2 && run.stderr.contains("it is in no file"), "{run:?}");
+    let hex = "--second-image app.hex --force --image firmware.bin";
+    assert_eq!(workshop.refused(&split(&format!("{create} {hex}"))), ("usage".into(), 2));
 }

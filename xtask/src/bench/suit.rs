@@ -3,7 +3,8 @@
 //!
 //! The first rows are about devices: instructions of the built loaders, which no other load changes.
 //!
-//! Our files last when a command has ended, those of OpenSSL do not: what that costs on this disk is measured as well.
+//! Our files last when a command has ended, those of OpenSSL do not: what that costs on this disk is measured as well. `create`
+//! takes a binary as the image that it is, so it writes none, as `openssl dgst` does not.
 
 use std::fmt;
 use std::fs::File;
@@ -83,7 +84,7 @@ struct Row {
     is_met: Option<bool>,
 }
 
-/// To write as many bytes as the image has, and to wait until they last: of each command that writes it.
+/// To write as many bytes as the image has, and to wait until they last: of `encrypt`.
 #[derive(Serialize)]
 struct Lasting {
     bytes: usize,
@@ -155,8 +156,8 @@ pub(super) fn measure(workspace: &Workspace, programs: &Path, extent: Extent) ->
         (image_len, 1.3),
     )?;
     let hex = desk.compare(
-        ("create from Intel HEX", || desk.create("small.hex", "from-hex")),
-        ("create from a binary", || desk.create("small.bin", "small")),
+        ("create from Intel HEX", || desk.convert("small.hex", "from-hex")),
+        ("create from a binary", || desk.convert("small.bin", "small")),
         (SMALL_IMAGE_LEN, 4.0),
     )?;
     let mut rows = vec![create_and_sign];
@@ -240,12 +241,24 @@ impl Desk<'_> {
         })
     }
 
+    /// Of a binary, which is the image itself.
     fn create(&self, image: &str, name: &str) -> Result<()> {
-        let (envelope, out) = (format!("{name}.unsigned.suit"), format!("{name}.image"));
-        self.clear(&[envelope.clone(), out.clone()])?;
+        self.create_with(image, name, &[])
+    }
+
+    /// The same, and the image as a file of its own, which other input than a binary needs.
+    fn convert(&self, image: &str, name: &str) -> Result<()> {
+        let out = format!("{name}.image");
+        self.clear(std::slice::from_ref(&out))?;
+        self.create_with(image, name, &["--image-out", &out])
+    }
+
+    fn create_with(&self, image: &str, name: &str, more: &[&str]) -> Result<()> {
+        let envelope = format!("{name}.unsigned.suit");
+        self.clear(std::slice::from_ref(&envelope))?;
         let of = ["create", "--image", image, "--vendor", VENDOR, "--class", CLASS];
-        let what = ["--sequence", "1", "--version", "1.0.0", "--out", &envelope, "--image-out", &out];
-        self.tool(&[&of[..], &what].concat())
+        let what = ["--sequence", "1", "--version", "1.0.0", "--out", &envelope];
+        self.tool(&[&of[..], &what, more].concat())
     }
 
     fn sign(&self, name: &str) -> Result<()> {
@@ -258,7 +271,7 @@ impl Desk<'_> {
     fn encrypt(&self, algorithm: &str) -> Result<()> {
         let (envelope, out) = ("encrypted.suit", "image.enc");
         self.clear(&[envelope.to_owned(), out.to_owned()])?;
-        let of = ["encrypt", "image.unsigned.suit", "--image", "image.image", "--algorithm", algorithm];
+        let of = ["encrypt", "image.unsigned.suit", "--image", "image.bin", "--algorithm", algorithm];
         let by = ["--master", "master.key", "--line", "line", "--serial", "A-0001"];
         self.tool(&[&of[..], &by, &["--out", envelope, "--ciphertext-out", out]].concat())
     }

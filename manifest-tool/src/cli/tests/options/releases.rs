@@ -4,8 +4,10 @@ use super::Options;
 
 pub(super) const COMMANDS: &[Options] = &[
     Options {
-        shortest: "create --image f --vendor example.com --class c --sequence 1 --version 1 --out o --image-out i",
+        shortest: "create --image f --vendor example.com --class c --sequence 1 --version 1 --out o",
         alone: &[
+            "--image-out i",
+            "--second-image s",
             "--image-format bin",
             "--base 0x10",
             "--range 0..9",
@@ -20,7 +22,6 @@ pub(super) const COMMANDS: &[Options] = &[
         needs: &[
             ("--table-slot-size 9", "--table t"),
             ("--allow-non-firmware", "--image-format bin"),
-            ("--second-image s", "--second-image-out t"),
             ("--second-image-out t", "--second-image s"),
             ("--allow-large-step", "--previous-release p"),
         ],
@@ -29,6 +30,7 @@ pub(super) const COMMANDS: &[Options] = &[
     Options {
         shortest: "create --table f --vendor example.com --class c --sequence 1 --version 1 --out o",
         alone: &[
+            "--image i",
             "--image-format bin",
             "--slot-size 9",
             "--serial s",
@@ -39,13 +41,13 @@ pub(super) const COMMANDS: &[Options] = &[
         ],
         needs: &[
             ("--allow-large-step", "--previous-release p"),
-            ("--image i", "--image-out i"),
             ("--image-out i", "--image i"),
-            ("--base 0x10", "--image i --image-out i"),
-            ("--range 0..9", "--image i --image-out i"),
-            ("--second-image s", "--second-image-out t --image i --image-out i"),
-            ("--table-slot-size 9", "--image i --image-out i"),
-            ("--allow-non-firmware", "--image-format bin --image i --image-out i"),
+            ("--base 0x10", "--image i"),
+            ("--range 0..9", "--image i"),
+            ("--second-image s", "--image i"),
+            ("--second-image-out t", "--second-image s --image i"),
+            ("--table-slot-size 9", "--image i"),
+            ("--allow-non-firmware", "--image-format bin --image i"),
         ],
         excludes: &[],
     },
