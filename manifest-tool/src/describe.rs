@@ -159,7 +159,7 @@ impl CredentialView {
 }
 
 /// What a release of firmware and a table installs, for programs.
-const BOTH: &str = "both";
+pub(crate) const BOTH: &str = "both";
 /// The words for a table: what is installed, what is fetched, and where that is.
 const OF_TABLE: [&str; 3] = ["table", "encrypted table", "table URI"];
 
@@ -169,7 +169,7 @@ pub(crate) struct ManifestView {
     pub(crate) manifest_digest: String,
     /// What it installs: `firmware`, `table` or `both`.
     #[serde(rename = "target")]
-    installs: &'static str,
+    pub(crate) installs: &'static str,
     /// By its first component.
     #[serde(skip)]
     target: Target,
@@ -276,8 +276,14 @@ impl ImageView {
 }
 
 impl ManifestView {
+    /// What it installs; of [both](BOTH), the firmware.
     pub(crate) fn target(&self) -> Target {
         self.target
+    }
+
+    /// Everything that it installs.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        std::iter::once(self.target).chain(self.table.as_ref().map(|_| Target::Table))
     }
 
     /// Warns where every recipient of an encrypted image has a key pair, or no name.

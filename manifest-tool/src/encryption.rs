@@ -43,9 +43,6 @@ pub enum ReleaseFault {
     /// A second one would count for nothing.
     #[error("has a signature of this key already")]
     SignedByKey,
-    /// It has one image a release, or two of which a device takes one.
-    #[error("installs firmware and a table, and an update-server takes one of them a release")]
-    OfBoth,
     /// To encrypt is to write it anew.
     #[error("is not as create writes it: something of it would get lost")]
     Foreign,
@@ -59,7 +56,6 @@ impl ReleaseFault {
             Self::OfDevice => "release-of-device",
             Self::Ours => "release-ours",
             Self::SignedByKey => "release-signed-by-key",
-            Self::OfBoth => "release-of-both",
             Self::Foreign => "release-foreign",
         }
     }
@@ -74,9 +70,6 @@ impl ReleaseFault {
                 "Sign it with --credential; whoever knows the key verifies it as well, and passes the credential over."
             }
             Self::SignedByKey => "Sign it with the key of another signer, or leave it as it is.",
-            Self::OfBoth => {
-                "Hand its files to updater-host, or publish a release of the firmware and one of the table."
-            }
             Self::Foreign => "Make the release with manifest-tool create of this version.",
         }
     }

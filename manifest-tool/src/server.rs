@@ -11,19 +11,18 @@ use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, exposes_token, has_etag, is_refusal,
     is_web_page, parse_url, transfer_time, url_of, waited_for, waited_for_once_sent, waiting_for,
 };
-use suit_manifest::Target;
 use tokio::sync::oneshot;
 use trust::host::{MAX_TOKEN_FILE_LEN, Serial, read_write_token};
 
-use crate::describe::ManifestView;
 use crate::error::{Error, refused_rows};
 use crate::files::{read, read_secret};
 use crate::output::{Output, progress_bar};
 
 mod answers;
 mod reports;
+mod series;
 
-use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, Releases, StoredImage, check};
+use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, StoredImage, check};
 pub(crate) use answers::{Imported, IssuerKept, ListInForce, RootInForce};
 
 const IMAGE_STEP: &str = "sending the image";
@@ -154,25 +153,6 @@ impl Server {
             .build()
             .map_err(|_| Error::Internal("the HTTP client did not start"))?;
         Ok(Self { client, base, output })
-    }
-
-    /// Highest sequence number of the vendor, class and target, offered or not: a withdrawn release keeps its number.
-    pub(crate) async fn newest_sequence(&self, manifest: &ManifestView) -> Result<Option<u64>, Error> {
-        let step = "asking for the newest release";
-        let mut url = self.url(&["releases"]);
-        url.query_pairs_mut()
-            .append_pair("vendor", &manifest.vendor)
-            .append_pair("class", &manifest.class)
-            .append_pair("all", "true")
-            .append_pair("limit", "1");
-        // Firmware goes without saying, also to servers that know of no tables.
-        if manifest.target() == Target::Table {
-            url.query_pairs_mut().append_pair("target", Target::Table.name());
-        }
-        let answer = self.send(step, self.client.get(url).timeout(REQUEST_TIMEOUT)).await?;
-        let releases: Releases =
-            check(step, object(step, &answer)?, &(&*manifest.vendor, &*manifest.class, manifest.target()))?;
-        Ok(releases.releases.iter().map(|release| release.sequence).max())
     }
 
     /// Withdraws a release, or offers it again.

@@ -45,6 +45,7 @@ mod cli {
     mod provision_both_keys;
     mod provision_keys;
     mod publish;
+    mod publish_both;
     mod questions;
     mod refusals;
     mod register;

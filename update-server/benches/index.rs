@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
-use suit_manifest::Target;
 use suit_manifest::author::{self, UpdateDescription};
 use trust::author::{CredentialRequest, RevocationRequest, ScopeRequest, Signer as _, SoftwareKey};
 use trust::{Anchor, RevokedId, Role, TrustStore, UnixTime};
 use update_server::blobs::Blobs;
 use update_server::domain::catalogue::{Audience, Catalogue, Release};
+use update_server::domain::installs::Installs;
 use update_server::domain::records::Records;
 use update_server::domain::{Identifier, unix_now};
 use update_server::store::{NewEnvelope, Store};
@@ -75,7 +75,7 @@ fn release(sequence: u64, device: Option<[u8; 16]>, by: &Key, anchors: &[Anchor]
         manifest_digest: read.manifest_digest,
         vendor: Identifier(VENDOR),
         class: Identifier(CLASS),
-        target: Target::Firmware,
+        target: Installs::Firmware,
         sequence,
         bytes: bytes.into(),
         published_at: unix_now(),
@@ -136,7 +136,7 @@ async fn measure(kind: Kind) {
     let audience = Audience {
         vendor: Identifier(VENDOR),
         class: Identifier(CLASS),
-        target: Target::Firmware,
+        target: Installs::Firmware,
         device: None,
     };
     let began = Instant::now();

@@ -23,7 +23,6 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
-use suit_manifest::Target;
 
 pub use device_changes::Imported;
 pub use devices::{Installed, Registered, Retirement, StoredDevice, StoredEvent};
@@ -180,12 +179,6 @@ fn sequence_key(sequence: u64) -> Vec<u8> {
 
 fn sequence_of(key: &[u8]) -> Result<u64, StoreError> {
     Ok(u64::from_be_bytes(fixed(key, "sequence number")?))
-}
-
-/// The target with this name.
-fn target_of(name: &str) -> Result<Target, StoreError> {
-    let named = [Target::Firmware, Target::Table].into_iter().find(|target| target.name() == name);
-    named.ok_or(StoreError::Corrupt { what: "target" })
 }
 
 /// What has this name in the database.

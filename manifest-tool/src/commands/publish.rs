@@ -11,7 +11,6 @@ use trust::{MAX_SUCCESSION_CHAIN_LEN, read_succession_file, read_unverified_succ
 
 use crate::bundle::Bundle;
 use crate::describe::{ManifestView, kid};
-use crate::encryption::ReleaseFault;
 use crate::error::Error;
 use crate::files::{MAX_RECORD_FILE_LEN, read};
 use crate::image::MAX_PAYLOAD_LEN;
@@ -40,6 +39,9 @@ pub struct Publish {
     /// Image of the release for the second slot, if it has one of its own that is not in the envelope
     #[arg(long, value_name = "I2.bin", requires = "envelope")]
     second_image: Option<PathBuf>,
+    /// Table of a release of firmware and a table, if it is not in the envelope
+    #[arg(long, value_name = "T.bin", requires = "envelope")]
+    table: Option<PathBuf>,
     #[command(flatten)]
     server: ServerArguments,
     /// Succession or succession chain, sent before everything else, in the order of their numbers (repeatable)
@@ -86,9 +88,7 @@ struct Release {
 impl Publish {
     /// Sends the release last: the server offers nothing whose image it lacks.
     pub fn run(&self, output: Output) -> Result<Published, Error> {
-        let read =
-            |envelope: &PathBuf| Release::read(envelope, self.image.as_deref(), self.second_image.as_deref());
-        let release = self.envelope.as_ref().map(read).transpose()?;
+        let release = self.envelope.as_ref().map(|envelope| self.read(envelope)).transpose()?;
         let mut successions =
             self.successions.iter().map(|path| read_succession(path)).collect::<Result<Vec<_>, _>>()?;
         successions.sort_by_key(|(_, meant)| meant.number());
@@ -96,10 +96,10 @@ impl Publish {
 
         let step = StepArguments::of(self.allow_large_step);
         self.server.run(output, async |server| {
-            if let Some(release) = &release
-                && let Some(newest) = server.newest_sequence(&release.manifest).await?
-            {
-                step.check("sequence number", newest, release.manifest.sequence)?;
+            if let Some(Release { manifest, .. }) = &release {
+                for newest in server.newest_sequences(manifest).await? {
+                    step.check("sequence number", newest, manifest.sequence)?;
+                }
             }
             let mut roots = Vec::new();
             for (succession, meant) in successions {
@@ -115,6 +115,66 @@ impl Publish {
             };
             Ok(Published { server: self.server.url().to_owned(), successions: roots, revocations, release })
         })
+    }
+
+    /// Refuses before sending anything that the server would refuse. An image is a file, or in the envelope, out of which it is
+    /// taken.
+    fn read(&self, path: &Path) -> Result<Release, Error> {
+        let bundle = Bundle::read(path)?;
+        let refused = |error| Error::refused_manifest(path, error);
+        let TakenApart { envelope, payloads } = bundle.taken_apart();
+        let inspection = inspect(&envelope).map_err(refused)?;
+        // A server verifies signatures; a MAC is a matter of the device.
+        match (inspection.sign1(), inspection.block()) {
+            (Some(_), _) => {}
+            (None, Some(_)) => return Err(Error::refused(path, suit_manifest::Reason::CoseUnsupported, 0)),
+            (None, None) => return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0)),
+        }
+        let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
+        manifest.warn_of_recipients();
+        let ReleaseImages { first, second, table } = inspection.images().map_err(refused)?;
+        if second.is_none() && self.second_image.is_some() {
+            return Err(Error::usage("the release has one image for both slots; omit --second-image"));
+        }
+        if table.is_none() && self.table.is_some() {
+            return Err(Error::usage(
+                "the release has no table beside an image: omit --table, and pass the table of a release of a table as --image",
+            ));
+        }
+        let mut images = Vec::new();
+        let places = [
+            (Some(first), "--image", "the image is not in the envelope; pass --image", &self.image),
+            (
+                second,
+                "--second-image",
+                "the release has an image for the second slot; pass --second-image",
+                &self.second_image,
+            ),
+            (table, "--table", "the release has a table beside the firmware; pass --table", &self.table),
+        ];
+        for (named, option, missing, file) in places {
+            let Some(named) = named else { continue };
+            let inside = payloads.iter().find(|(uri, _)| *uri == named.uri).map(|(_, payload)| *payload);
+            let image = match (file, inside) {
+                (Some(_), Some(_)) => {
+                    return Err(Error::usage(format!(
+                        "what the release installs is in the envelope; omit {option}"
+                    )));
+                }
+                (Some(file), None) => {
+                    let image = read(file, MAX_PAYLOAD_LEN)?;
+                    match_image(file, &image, &named)?;
+                    image
+                }
+                (None, Some(payload)) => {
+                    match_image(&bundle.name_of(named.uri), payload, &named)?;
+                    payload.to_vec()
+                }
+                (None, None) => return Err(Error::usage(missing)),
+            };
+            images.push((hex::encode(named.digest), image));
+        }
+        Ok(Release { envelope: envelope.to_vec(), images, manifest })
     }
 }
 
@@ -138,59 +198,6 @@ fn read_succession(path: &Path) -> Result<(Vec<u8>, RootInForce), Error> {
 }
 
 impl Release {
-    /// Refuses before sending anything that the server would refuse. An image is a file, or in the envelope, out of which it is
-    /// taken.
-    fn read(path: &Path, image: Option<&Path>, second_image: Option<&Path>) -> Result<Self, Error> {
-        let bundle = Bundle::read(path)?;
-        let refused = |error| Error::refused_manifest(path, error);
-        let TakenApart { envelope, payloads } = bundle.taken_apart();
-        let inspection = inspect(&envelope).map_err(refused)?;
-        // A server verifies signatures; a MAC is a matter of the device.
-        match (inspection.sign1(), inspection.block()) {
-            (Some(_), _) => {}
-            (None, Some(_)) => return Err(Error::refused(path, suit_manifest::Reason::CoseUnsupported, 0)),
-            (None, None) => return Err(Error::refused(path, suit_manifest::Reason::SignatureMissing, 0)),
-        }
-        let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
-        manifest.warn_of_recipients();
-        let ReleaseImages { first, second, table } = inspection.images().map_err(refused)?;
-        if table.is_some() {
-            return Err(Error::Release { path: path.to_owned(), fault: ReleaseFault::OfBoth });
-        }
-        if second.is_none() && second_image.is_some() {
-            return Err(Error::usage("the release has one image for both slots; omit --second-image"));
-        }
-        let mut images = Vec::new();
-        let places = [
-            ("--image", "the image is not in the envelope; pass --image", image),
-            (
-                "--second-image",
-                "the release has an image for the second slot; pass --second-image",
-                second_image,
-            ),
-        ];
-        for (named, (option, missing, file)) in std::iter::once(first).chain(second).zip(places) {
-            let inside = payloads.iter().find(|(uri, _)| *uri == named.uri).map(|(_, payload)| *payload);
-            let image = match (file, inside) {
-                (Some(_), Some(_)) => {
-                    return Err(Error::usage(format!("the image is in the envelope; omit {option}")));
-                }
-                (Some(file), None) => {
-                    let image = read(file, MAX_PAYLOAD_LEN)?;
-                    match_image(file, &image, &named)?;
-                    image
-                }
-                (None, Some(payload)) => {
-                    match_image(&bundle.name_of(named.uri), payload, &named)?;
-                    payload.to_vec()
-                }
-                (None, None) => return Err(Error::usage(missing)),
-            };
-            images.push((hex::encode(named.digest), image));
-        }
-        Ok(Self { envelope: envelope.to_vec(), images, manifest })
-    }
-
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
         let digest = &self.manifest.manifest_digest;
         let mut image_upload = Outcome::Present;

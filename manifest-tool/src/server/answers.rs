@@ -143,16 +143,16 @@ pub(super) struct Numbered {
 }
 
 impl Answer for Releases {
-    /// Vendor and class, UUIDs, and what is installed.
-    type Meant<'a> = (&'a str, &'a str, Target);
+    /// Vendor and class, UUIDs, and the target.
+    type Meant<'a> = (&'a str, &'a str, &'a str);
 
     /// A number of another class or target would let a wrong step pass, or refuse a right one.
-    fn difference(&self, (vendor, class, target): &(&str, &str, Target)) -> Option<String> {
+    fn difference(&self, (vendor, class, target): &(&str, &str, &str)) -> Option<String> {
         self.releases.iter().find_map(|release| {
             let installs = release.target.as_deref().unwrap_or(Target::Firmware.name());
             named("vendor", &release.vendor, vendor)
                 .or_else(|| named("class", &release.class, class))
-                .or_else(|| named("target", installs, target.name()))
+                .or_else(|| named("target", installs, target))
         })
     }
 }

@@ -32,9 +32,9 @@ pub(super) struct Record {
     pub(super) tag: Option<Option<String>>,
     /// Before each answer.
     pub(super) delay: Option<std::time::Duration>,
-    answers: HashMap<&'static str, (StatusCode, String)>,
+    answers: HashMap<String, (StatusCode, String)>,
     /// The same, for one time.
-    once: HashMap<&'static str, (StatusCode, String)>,
+    once: HashMap<String, (StatusCode, String)>,
 }
 
 pub(super) type Shared = Arc<Mutex<Record>>;
@@ -61,12 +61,25 @@ impl FakeServer {
         finish(workshop.command(&[&["--json"], &publish_arguments(&self.url)[..], more].concat()))
     }
 
-    pub(super) fn answers(&self, what: &'static str, status: StatusCode, body: &str) {
-        self.record.lock().unwrap().answers.insert(what, (status, body.to_owned()));
+    pub(super) fn answers(&self, what: &str, status: StatusCode, body: &str) {
+        self.record.lock().unwrap().answers.insert(what.to_owned(), (status, body.to_owned()));
     }
 
-    pub(super) fn answers_once(&self, what: &'static str, status: StatusCode, body: &str) {
-        self.record.lock().unwrap().once.insert(what, (status, body.to_owned()));
+    /// The newest of a target, of the vendor and class of `view`.
+    pub(super) fn newest(&self, view: &Value, target: &str, sequence: Option<u64>) {
+        let [vendor, class] = ["vendor", "class"].map(|member| view[member].as_str().unwrap());
+        let mut asked = format!("GET /v1/releases?vendor={vendor}&class={class}&all=true&limit=1");
+        if target != "firmware" {
+            asked += &format!("&target={target}");
+        }
+        let release =
+            |sequence| json!({"vendor": vendor, "class": class, "target": target, "sequence": sequence});
+        let releases: Vec<_> = sequence.map(release).into_iter().collect();
+        self.answers(&asked, StatusCode::OK, &json!({"releases": releases}).to_string());
+    }
+
+    pub(super) fn answers_once(&self, what: &str, status: StatusCode, body: &str) {
+        self.record.lock().unwrap().once.insert(what.to_owned(), (status, body.to_owned()));
     }
 
     pub(super) fn take_queries(&self) -> Vec<String> {
@@ -99,9 +112,12 @@ pub(super) async fn answer(State(record): State<Shared>, request: Request) -> Re
         record.sent.push(Sent { what: what.clone(), body: body.clone() });
         record.headers.push(parts.headers);
     }
-    let once = record.once.keys().copied().find(|prefix| what.starts_with(prefix));
-    let once = once.and_then(|prefix| record.once.remove(prefix));
-    let always = || record.answers.iter().find(|(prefix, _)| what.starts_with(**prefix));
+    let once = record.once.keys().find(|prefix| what.starts_with(prefix.as_str())).cloned();
+    let once = once.and_then(|prefix| record.once.remove(&prefix));
+    // With the query, and the longest counts.
+    let asked = format!("{what}?{}", parts.uri.query().unwrap_or_default());
+    let answers = || record.answers.iter().filter(|(prefix, _)| asked.starts_with(prefix.as_str()));
+    let always = || answers().max_by_key(|(prefix, _)| prefix.len());
     let (status, body) = match once.or_else(|| always().map(|(_, answer)| answer.clone())) {
         Some(answer) => answer,
         None if parts.method == "HEAD" => {

@@ -69,13 +69,14 @@ fn a_number_far_above_the_servers_newest_is_not_published() {
         json!({"releases": [{"vendor": vendor, "class": class, "sequence": sequence}]}).to_string()
     };
     let newest = |sequence| numbered(&view["vendor"], &view["class"], sequence);
+    server.newest(&view, "both", None);
     server.answers("GET", StatusCode::OK, &newest(2));
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("step-too-large".into(), 2));
     assert!(server.take_sent().is_empty());
     assert_eq!(server.publish(&workshop, &["--allow-large-step"]).exit, 0);
     let asked = server.take_queries();
-    // That of the envelope has no query.
-    let query = &asked[asked.len() - 2];
+    // Then that of releases of both, and that of the envelope, which has no query.
+    let query = &asked[asked.len() - 3];
     assert!(query.ends_with("&all=true&limit=1"), "withdrawn releases count: {query}");
     server.answers("GET", StatusCode::OK, &newest(3));
     assert_eq!(server.publish(&workshop, &[]).exit, 0);

@@ -185,6 +185,7 @@ fn a_table_is_published_in_its_own_series() {
     assert!(server.take_sent().is_empty());
     assert!(server.take_queries()[0].ends_with("&all=true&limit=1&target=table"));
     newest("table", 8);
+    server.newest(&view, "both", None);
     let published = workshop.ok(&split(&line));
     assert_eq!((&published["target"], &published["release"]), (&json!("table"), &json!("created")));
     assert!(server.take_sent().last().unwrap().starts_with("POST "));

@@ -13,7 +13,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use suit_manifest::Target;
 use tokio::sync::{Mutex, Semaphore};
 use tracing::{Instrument as _, Span};
 use trust::{Kid, TrustStore, UnixTime};
@@ -22,6 +21,7 @@ pub use self::error::CatalogueError;
 use self::judging::Indexed;
 pub use self::release::{Image, Release, Validity};
 use super::index::{Entry, Index, Standing, Verdict};
+use super::installs::Installs;
 use super::records::Records;
 use super::{Digest, Identifier};
 use crate::blobs::Blobs;
@@ -54,8 +54,8 @@ pub struct Audience {
     pub vendor: Identifier,
     /// Their class.
     pub class: Identifier,
-    /// What of them is to be installed: a release of the other target is as one for another class.
-    pub target: Target,
+    /// What of them is to be installed: a release of another target is as one for another class.
+    pub target: Installs,
     /// One of them; releases for single devices are offered to that device only.
     pub device: Option<Identifier>,
 }
@@ -150,8 +150,8 @@ impl Catalogue {
                 release.published_at = published_at;
                 Publication::AlreadyThere
             }
-            Insertion::SequenceTaken { by } => {
-                return Err(CatalogueError::SequenceTaken { sequence, target: release.target, by });
+            Insertion::SequenceTaken { target, by } => {
+                return Err(CatalogueError::SequenceTaken { sequence, target, by });
             }
         };
         self.bring_up_to(now).await?;

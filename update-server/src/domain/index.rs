@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use suit_manifest::{Reason, Target};
+use suit_manifest::Reason;
 use trust::TrustStore;
 
 use super::catalogue::{Audience, Image, Release};
+use super::installs::Installs;
 use super::{Digest, Identifier};
 use crate::store::{StoredEnvelope, StoredRelease, Withdrawal};
 
@@ -60,7 +61,7 @@ pub struct Standing {
 struct Place {
     vendor: Identifier,
     class: Identifier,
-    target: Target,
+    target: Installs,
     device: Option<Identifier>,
     sequence: u64,
 }
@@ -79,7 +80,7 @@ impl Entry {
     /// An entry of a release that nobody signed.
     #[cfg(test)]
     pub(super) fn for_tests(
-        (vendor, class, target): (Identifier, Identifier, Target),
+        (vendor, class, target): (Identifier, Identifier, Installs),
         sequence: u64,
         device: Option<Identifier>,
         verdict: Verdict,
@@ -99,6 +100,7 @@ impl Entry {
             device,
             image: Image { digest: Digest([0; 32]), size: 0, uri: String::new() },
             second_image: None,
+            table_image: None,
             release_kid: trust::Kid([0; 8]),
             domain: trust::Domain(trust::Kid([0; 8])),
             published_at: 0,
@@ -232,7 +234,7 @@ impl Class {
 #[derive(Debug, Default)]
 pub struct Index {
     entries: HashMap<Digest, Entry>,
-    classes: HashMap<(Identifier, Identifier, Target), Class>,
+    classes: HashMap<(Identifier, Identifier, Installs), Class>,
     boundaries: BTreeMap<u64, BTreeSet<Digest>>,
     newest_issue: Option<u64>,
     /// The images that releases name, with the number of these releases.

@@ -27,6 +27,15 @@ impl Installs {
         }
     }
 
+    /// What that is, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Firmware => "firmware",
+            Self::Table => "a table",
+            Self::Both => "firmware and a table",
+        }
+    }
+
     /// Each of them.
     pub const fn targets(self) -> &'static [Target] {
         match self {

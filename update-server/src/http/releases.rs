@@ -5,7 +5,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use suit_manifest::Target;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 
 use super::extract::{MayWrite, PathValue, QueryOf, page_limit};
@@ -13,6 +12,7 @@ use super::problem::Problem;
 use super::{App, body, raw};
 use crate::domain::catalogue::{Audience, CatalogueError, Image, Publication, Release};
 use crate::domain::index::{Entry, Verdict};
+use crate::domain::installs::Installs;
 use crate::domain::{Digest, Malformed, Note, unix_now};
 use crate::store::ReleaseEvent;
 
@@ -35,6 +35,9 @@ struct ReleaseMessage {
     /// For component-slot 1, if it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     second_image: Option<ImageMessage>,
+    /// The table that comes with firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_image: Option<ImageMessage>,
     release_kid: String,
     published_at: u64,
     envelope_url: String,
@@ -69,6 +72,7 @@ impl From<&Release> for ReleaseMessage {
             image_url: format!("/v1/images/{}", release.image.digest),
             image: ImageMessage::from(&release.image),
             second_image: release.second_image.as_ref().map(ImageMessage::from),
+            table_image: release.table_image.as_ref().map(ImageMessage::from),
             release_kid: hex::encode(release.release_kid.0),
             published_at: release.published_at,
         }
@@ -150,32 +154,13 @@ pub(super) async fn publish(
     Ok((status, Json(ReleaseMessage::from(release.as_ref()))).into_response())
 }
 
-/// A target in a query. Who names none is given firmware: clients that know of no tables never get one.
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum TargetName {
-    #[default]
-    Firmware,
-    Table,
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Self {
-        match name {
-            TargetName::Firmware => Self::Firmware,
-            TargetName::Table => Self::Table,
-        }
-    }
-}
-
 /// For whom releases are asked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LatestQuery {
     vendor: String,
     class: String,
-    #[serde(default)]
-    target: TargetName,
+    target: Option<String>,
     device: Option<String>,
 }
 
@@ -184,8 +169,7 @@ pub(super) struct LatestQuery {
 pub(super) struct ListQuery {
     vendor: String,
     class: String,
-    #[serde(default)]
-    target: TargetName,
+    target: Option<String>,
     device: Option<String>,
     below: Option<u64>,
     limit: Option<u16>,
@@ -195,11 +179,13 @@ pub(super) struct ListQuery {
 fn audience(
     vendor: &str,
     class: &str,
-    target: TargetName,
+    target: Option<&str>,
     device: Option<&str>,
 ) -> Result<Audience, Malformed> {
     let device = device.map(str::parse).transpose()?;
-    Ok(Audience { vendor: vendor.parse()?, class: class.parse()?, target: target.into(), device })
+    // Who names none is given firmware: clients that know of no tables never get one.
+    let target = target.map_or(Ok(Installs::Firmware), str::parse)?;
+    Ok(Audience { vendor: vendor.parse()?, class: class.parse()?, target, device })
 }
 
 #[derive(Serialize)]
@@ -211,7 +197,7 @@ pub(super) async fn list(
     State(app): State<App>,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Response, Problem> {
-    let audience = audience(&query.vendor, &query.class, query.target, query.device.as_deref())?;
+    let audience = audience(&query.vendor, &query.class, query.target.as_deref(), query.device.as_deref())?;
     let limit = usize::from(page_limit(query.limit, DEFAULT_LIMIT)?);
     if query.all == Some(true) {
         let every = app.catalogue.every(audience, query.below, limit, unix_now()).await?;
@@ -263,11 +249,11 @@ pub(super) async fn latest(
     State(app): State<App>,
     QueryOf(query): QueryOf<LatestQuery>,
 ) -> Result<Response, Problem> {
-    let audience = audience(&query.vendor, &query.class, query.target, query.device.as_deref())?;
+    let audience = audience(&query.vendor, &query.class, query.target.as_deref(), query.device.as_deref())?;
     match app.catalogue.latest(audience, unix_now()).await {
         Ok(release) => Ok(Json(ReleaseMessage::from(release.as_ref())).into_response()),
         Err(CatalogueError::Unknown) => {
-            let what = audience.target.name();
+            let what = audience.target.words();
             let detail = format!("No release of {what} was published for this vendor and class.");
             Err(Problem::not_found("release-unknown", detail))
         }

@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// Names, without `.sql`, and statements.
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 15] = files![
     "0001_initial",
     "0002_stated_at",
     "0003_readiness",
@@ -38,6 +38,7 @@ const FILES: [(&str, &str); 14] = files![
     "0012_events_of_a_token",
     "0013_tables_of_devices",
     "0014_reported_devices",
+    "0015_releases_of_both",
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use suit_manifest::Target;
 
-use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, target_of, time_key, time_of};
+use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::installs::Installs;
 use crate::domain::{Digest, Identifier};
 
@@ -20,7 +20,7 @@ pub struct NewEnvelope {
     /// The class for which it is a release.
     pub class: Identifier,
     /// What it installs.
-    pub target: Target,
+    pub target: Installs,
     /// The manifest's sequence number.
     pub sequence: u64,
     /// The envelope as received.
@@ -39,8 +39,10 @@ pub enum Insertion {
         /// When: seconds since the epoch.
         published_at: u64,
     },
-    /// Another manifest of that vendor, class and target has the sequence number; nothing was stored.
+    /// Another manifest of that vendor and class has the sequence number, and installs of the same; nothing was stored.
     SequenceTaken {
+        /// What both would install.
+        target: Target,
         /// The manifest that has it.
         by: Digest,
     },
@@ -65,7 +67,7 @@ pub struct StoredRelease {
     /// The class for which it is a release.
     pub class: Identifier,
     /// What it installs.
-    pub target: Target,
+    pub target: Installs,
     /// The manifest's sequence number.
     pub sequence: u64,
     /// When and why it was withdrawn.
@@ -234,19 +236,13 @@ async fn insert_envelope(
     .bind(time_key(new.published_at))
     .execute(&mut *connection)
     .await?;
-    let holder = sqlx::query(
-        "SELECT manifest_digest FROM releases WHERE vendor = $1 AND class = $2 AND target = $3 AND sequence = $4",
-    )
-    .bind(new.vendor.0.to_vec())
-    .bind(new.class.0.to_vec())
-    .bind(new.target.name())
-    .bind(sequence_key(new.sequence))
-    .fetch_one(&mut *connection)
-    .await?;
-    let by = digest(&holder, "manifest_digest")?;
-    if by != new.manifest_digest {
-        // Then the insertion before did nothing.
-        return Ok(Insertion::SequenceTaken { by });
+    for &target in new.target.targets() {
+        if let Some(by) = holder(connection, new, target).await?
+            && by != new.manifest_digest
+        {
+            // Then the insertion before did nothing.
+            return Ok(Insertion::SequenceTaken { target, by });
+        }
     }
     sqlx::query(
         "INSERT INTO envelopes (sha256, manifest_digest, bytes, published_at) VALUES ($1, $2, $3, $4)",
@@ -259,6 +255,32 @@ async fn insert_envelope(
     .await?;
     insert_event(connection, new.manifest_digest, PUBLISHED, None, new.published_at).await?;
     Ok(Insertion::Created)
+}
+
+/// The release that has this sequence number in the series of `target`.
+async fn holder(
+    connection: &mut SqliteConnection,
+    new: &NewEnvelope,
+    target: Target,
+) -> Result<Option<Digest>, StoreError> {
+    // In the words of the indexes, so that they serve.
+    let sql = match target {
+        Target::Firmware => {
+            "SELECT manifest_digest FROM releases
+             WHERE vendor = $1 AND class = $2 AND sequence = $3 AND target <> 'table'"
+        }
+        Target::Table => {
+            "SELECT manifest_digest FROM releases
+             WHERE vendor = $1 AND class = $2 AND sequence = $3 AND target <> 'firmware'"
+        }
+    };
+    let row = sqlx::query(sql)
+        .bind(new.vendor.0.to_vec())
+        .bind(new.class.0.to_vec())
+        .bind(sequence_key(new.sequence))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| digest(&row, "manifest_digest")).transpose()
 }
 
 async fn mark_withdrawn(
@@ -310,7 +332,7 @@ fn release(row: &SqliteRow) -> Result<StoredRelease, StoreError> {
         manifest_digest: digest(row, "manifest_digest")?,
         vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
         class: Identifier(fixed(row.try_get("class")?, "class")?),
-        target: target_of(row.try_get("target")?)?,
+        target: installs_of(row.try_get("target")?)?,
         sequence: sequence_of(row.try_get("sequence")?)?,
         withdrawal: at.zip(reason).map(|(at, reason)| Withdrawal { reason, at }),
     })

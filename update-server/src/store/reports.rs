@@ -3,12 +3,12 @@
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use suit_manifest::Target;
 use trust::Kid;
 
-use super::{Store, StoreError, fixed, sequence_of, target_of, time_key, time_of};
+use super::{Store, StoreError, fixed, installs_of, sequence_of, time_key, time_of};
 use crate::domain::Digest;
 use crate::domain::device_report::ReceivedReport;
+use crate::domain::installs::Installs;
 use crate::domain::registry::Reporter;
 
 /// Reports that are kept of a device from one token: the oldest go first. What another token sent stays.
@@ -34,7 +34,7 @@ pub struct StoredReport {
     /// Sequence number of the release with that manifest, if it is here.
     pub release_sequence: Option<u64>,
     /// What that release installs.
-    pub release_target: Option<Target>,
+    pub release_target: Option<Installs>,
     /// kid of the key that it names.
     pub device_key: Option<Kid>,
     /// Another device of which a report names the same key.
@@ -150,7 +150,7 @@ fn report(row: &SqliteRow) -> Result<StoredReport, StoreError> {
             .try_get::<Option<&[u8]>, _>("release_sequence")?
             .map(sequence_of)
             .transpose()?,
-        release_target: row.try_get::<Option<&str>, _>("release_target")?.map(target_of).transpose()?,
+        release_target: row.try_get::<Option<&str>, _>("release_target")?.map(installs_of).transpose()?,
         device_key: match row.try_get::<Option<&[u8]>, _>("device_key")? {
             Some(kid) => Some(Kid(fixed(kid, "device key")?)),
             None => None,

@@ -74,7 +74,7 @@ fn envelope(manifest: u8, sequence: u64, bytes: &[u8]) -> NewEnvelope {
         manifest_digest: Digest([manifest; 32]),
         vendor: VENDOR,
         class: CLASS,
-        target: Target::Firmware,
+        target: Installs::Firmware,
         sequence,
         bytes: bytes.to_vec().into(),
         published_at: 1_700_000_000,
@@ -111,7 +111,7 @@ async fn a_database_of_a_later_version_is_refused_and_left_alone() {
     .await;
     store.close().await;
     match Store::connect(&path).await {
-        Err(StoreError::Newer { found: 99, known: 14 }) => {}
+        Err(StoreError::Newer { found: 99, known: 15 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -146,7 +146,7 @@ async fn a_sequence_number_belongs_to_one_manifest() {
     assert_eq!(store.insert_envelope(envelope(1, 7, b"a")).await.unwrap(), there);
     // Signed again.
     assert_eq!(store.insert_envelope(envelope(1, 7, b"b")).await.unwrap(), Insertion::Created);
-    let taken = Insertion::SequenceTaken { by: Digest([1; 32]) };
+    let taken = Insertion::SequenceTaken { target: Target::Firmware, by: Digest([1; 32]) };
     assert_eq!(store.insert_envelope(envelope(2, 7, b"c")).await.unwrap(), taken);
     let bytes = envelopes(&store, 1).await.into_iter().map(|it| it.bytes);
     assert_eq!(bytes.collect::<Vec<_>>(), [b"b", b"a"]);

@@ -1,5 +1,6 @@
 //! The real binary, over real HTTP, with a real data directory.
 
+mod both;
 mod claims;
 mod device_reports;
 mod devices;

@@ -35,7 +35,7 @@ pub enum CatalogueError {
     SequenceTaken {
         /// The sequence number.
         sequence: u64,
-        /// Of which series: each target has its own.
+        /// Of which series: firmware and tables have one each, and what installs both is in both.
         target: Target,
         /// The manifest that has it.
         by: Digest,

@@ -1,9 +1,10 @@
 //! A release, read from an envelope that verified.
 
 use suit_manifest::host::Envelope;
-use suit_manifest::{ImageReference, Reason, Target, image_reference, second_image_reference};
+use suit_manifest::{ImageReference, Reason, ReleaseImages, release_images};
 use trust::{Domain, Kid, TrustStore};
 
+use crate::domain::installs::Installs;
 use crate::domain::{Digest, Identifier};
 
 /// The image of a release.
@@ -39,13 +40,15 @@ pub struct Release {
     /// For which class of them.
     pub class: Identifier,
     /// What of a device it installs.
-    pub target: Target,
+    pub target: Installs,
     /// For which single device of them, where it is not for all.
     pub device: Option<Identifier>,
-    /// What is installed.
+    /// What is installed: of a release of both, the firmware.
     pub image: Image,
     /// What is installed in component-slot 1 of devices that run images in place; `None`: the same.
     pub second_image: Option<Image>,
+    /// The table of a release of both.
+    pub table_image: Option<Image>,
     /// The key that signed the manifest.
     pub release_kid: Kid,
     /// The domain whose root certified that key.
@@ -79,8 +82,7 @@ impl Release {
     pub fn read(envelope: &[u8], store: &TrustStore<'_>, published_at: u64) -> Result<Self, Reason> {
         let authenticated = Envelope::parse(envelope)?.authenticate(store)?;
         let manifest = authenticated.manifest();
-        let target = manifest.target();
-        let image = image_reference(manifest, target)?;
+        let ReleaseImages { first, second, table } = release_images(manifest)?;
         let credential = authenticated.authority().credential();
         let validity = Validity {
             issued_at: credential.issued_at().0,
@@ -92,12 +94,13 @@ impl Release {
             envelope_digest: Digest::of(envelope),
             sequence: manifest.sequence_number(),
             version: manifest.version_text().map(str::to_owned),
-            vendor: Identifier(image.vendor),
-            class: Identifier(image.class),
-            target,
-            device: image.device.map(Identifier),
-            image: Image::of(&image),
-            second_image: second_image_reference(manifest, target)?.as_ref().map(Image::of),
+            vendor: Identifier(first.vendor),
+            class: Identifier(first.class),
+            target: if table.is_some() { Installs::Both } else { manifest.target().into() },
+            device: first.device.map(Identifier),
+            image: Image::of(&first),
+            second_image: second.as_ref().map(Image::of),
+            table_image: table.as_ref().map(Image::of),
             release_kid: credential.key().kid(),
             domain: credential.domain(),
             published_at,
@@ -105,9 +108,9 @@ impl Release {
         })
     }
 
-    /// Its images, of which none is there twice.
+    /// Its images.
     pub fn images(&self) -> impl Iterator<Item = &Image> {
-        std::iter::once(&self.image).chain(&self.second_image)
+        std::iter::once(&self.image).chain(&self.second_image).chain(&self.table_image)
     }
 
     /// Whether this envelope of a manifest takes the place of `other`: one with the text does of one without, and of

@@ -144,19 +144,20 @@ async fn an_index_in_which_somebody_panicked_is_made_again() {
 
 const VENDOR: Identifier = Identifier([1; 16]);
 const CLASS: Identifier = Identifier([2; 16]);
-const EVERYBODY: Audience = Audience { vendor: VENDOR, class: CLASS, target: Target::Firmware, device: None };
+const EVERYBODY: Audience =
+    Audience { vendor: VENDOR, class: CLASS, target: Installs::Firmware, device: None };
 
 /// A release of the index for tests that need no envelope.
 fn entry(sequence: u64, device: Option<Identifier>, verdict: Verdict, boundaries: Vec<u64>) -> Entry {
-    Entry::for_tests((VENDOR, CLASS, Target::Firmware), sequence, device, verdict, boundaries)
+    Entry::for_tests((VENDOR, CLASS, Installs::Firmware), sequence, device, verdict, boundaries)
 }
 
 /// Neither is in the way of the other: offered, refused or withdrawn, newer or older, or with the same number.
 #[test]
 fn srv65_tables_and_firmware_have_shelves_of_their_own() {
-    let tables = Audience { target: Target::Table, ..EVERYBODY };
+    let tables = Audience { target: Installs::Table, ..EVERYBODY };
     let table = |sequence, verdict| {
-        Entry::for_tests((VENDOR, CLASS, Target::Table), sequence, None, verdict, Vec::new())
+        Entry::for_tests((VENDOR, CLASS, Installs::Table), sequence, None, verdict, Vec::new())
     };
     let mut index = Index::default();
     let [image, limits, older, newer] = [1, 2, 3, 4].map(|name: u8| Digest([name; 32]));

@@ -5,12 +5,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use suit_manifest::Target;
 
 use super::super::extract::{MayReport, PathPair, PathValue, QueryOf};
 use super::super::problem::Problem;
 use super::super::{App, body, raw};
 use crate::domain::device_report::{MAX_REPORT_LEN, Nonce, ReceivedReport, ReportWords};
+use crate::domain::installs::Installs;
 use crate::domain::{Digest, Serial, unix_now};
 use crate::store::{ReportInsertion, StoredReport};
 
@@ -69,7 +69,7 @@ impl ReportMessage {
             key_also_of: stored.key_also_of,
             manifest_digest: stored.manifest_digest.map(hex::encode),
             release_sequence: stored.release_sequence,
-            release_target: stored.release_target.map(Target::name),
+            release_target: stored.release_target.map(Installs::name),
             outcome: words.outcome,
             reason: words.reason.map(|reason| reason.slug()),
             summary: words.summary,

@@ -376,6 +376,7 @@ pub(super) const COMMANDS: &[Options] = &[
         needs: &[
             ("--image i", "r"),
             ("--second-image s", "r --image i"),
+            ("--table t", "r --image i"),
             ("--allow-large-step", "r --image i"),
         ],
         excludes: &[],
