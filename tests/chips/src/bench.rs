@@ -27,6 +27,8 @@ const STEP: Duration = Duration::from_millis(1);
 const REST: Duration = Duration::from_secs(1);
 /// No procedure of a device takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// What cortex-m-rt paints the stack with.
+const PAINT: u8 = 0xCC;
 /// What the provisioning block says.
 const NODE: u8 = 0x21;
 
@@ -220,16 +222,36 @@ impl Bench {
     /// # Errors
     /// As [`on`](Self::on).
     pub fn provision(&mut self, factory: &Factory) -> Result<()> {
+        self.provision_with(&provisioning_block(&[factory.anchor()], None))
+    }
+
+    /// From the factory to a device with this provisioning block.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    pub fn provision_with(&mut self, block: &[u8]) -> Result<()> {
         self.wait_for(Mode::Factory)?;
-        let block = provisioning_block(&[factory.anchor()], None);
         self.on(async |tester| {
             tester.session(Session::Programming).await?;
-            tester.download(Object::ProvisioningBlock, &block, |_| Flow::Continue).await?;
+            tester.download(Object::ProvisioningBlock, block, |_| Flow::Continue).await?;
             Ok(tester.hard_reset().await?)
         })?;
         self.turn_to(NODE);
         self.tester = None;
         self.wait_for(Mode::Loader)?;
+        Ok(())
+    }
+
+    /// Start-up code has painted the stack, of which so many bytes begin at this address: 512 are still as it was painted.
+    ///
+    /// # Errors
+    /// They are not; when the emulator fails.
+    pub fn expect_stack_reserve(&self, address: u32, len: u32) -> Result<()> {
+        let stack = self.chip().peek(address, len)?;
+        let free = stack.iter().take_while(|byte| **byte == PAINT).count();
+        println!("{free} of {len} bytes are free");
+        ensure!(free >= 512, "{free} bytes are free");
+        ensure!(free < stack.len() / 2, "the stack is not painted, or not used");
         Ok(())
     }
 

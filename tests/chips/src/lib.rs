@@ -6,6 +6,7 @@
 
 mod bench;
 mod protocol;
+pub mod symmetric;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

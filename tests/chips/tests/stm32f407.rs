@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use can_bus::Flow;
-use chips::{Bench, Chip, Memory, Model, PowerGone, Program};
+use chips::{Bench, Chip, Memory, Model, PowerGone, Program, symmetric};
 use device_harness::factory::Factory;
 use emulator::{Programs, image};
 use serde_json::json;
@@ -18,13 +18,13 @@ const MODEL: Model = Model { script: "stm32f407.py", flash: (FLASH_START, FLASH_
 const BOARD: &str = "stm32f407";
 /// Cuts between two writes to the flash controller or to flash, in the tests.
 const CUTS: u64 = 48;
+/// The same where the loader decrypts.
+const DECRYPTING_CUTS: u64 = 12;
 /// Memories that are kept in one run of all cuts.
 const CUTS_AT_ONCE: usize = 200;
 /// Error flags of the controller.
 const WRPERR: u32 = 1 << 4;
 const PGSERR: u32 = 1 << 7;
-/// What cortex-m-rt paints the stack with.
-const PAINT: u8 = 0xCC;
 
 struct Release {
     envelope: Vec<u8>,
@@ -236,12 +236,7 @@ fn the_loader_leaves_512_bytes_of_its_stack() -> Result<()> {
         tester.download(Object::Image { offset: 0 }, &image, |_| Flow::Continue).await?;
         Ok(())
     })?;
-    let stack = bench.chip().peek(RAM_START, LOADER_STACK_LEN)?;
-    let free = stack.iter().take_while(|byte| **byte == PAINT).count();
-    println!("{free} of {LOADER_STACK_LEN} bytes are free");
-    ensure!(free >= 512, "{free} bytes are free");
-    ensure!(free < stack.len() / 2, "the stack is not painted, or not used");
-    Ok(())
+    bench.expect_stack_reserve(RAM_START, LOADER_STACK_LEN)
 }
 
 #[test]
@@ -253,4 +248,40 @@ fn a_device_comes_back_from_bus_off() -> Result<()> {
     ensure!(is_lost, "an answer came through");
     bench.chip().configure(json!({ "bus": true }))?;
     bench.wait_for(Mode::Factory).map(drop)
+}
+
+/// Nothing public is on the device: its loader has no curve, and decrypts. A power cut during an update changes nothing of that.
+#[test]
+fn a_device_lives_by_its_own_key() -> Result<()> {
+    let loader = Programs::new(target()?)?.chip_loader_with(BOARD, symmetric::FEATURES)?;
+    let mut bench = Bench::new(Chip::new(MODEL, target()?, &loader, 9)?, false)?;
+    bench.provision_with(&symmetric::block())?;
+    let image = |sequence: u64| -> Result<Vec<u8>> {
+        image(&Programs::new(target()?)?.chip_application(BOARD, &format!("{sequence}.0.0"), true)?)
+    };
+    let (first, second) = (image(1)?, image(2)?);
+    let (envelope, ciphertext) = symmetric::release(1, &first);
+    bench.install(&envelope, &ciphertext)?;
+    bench.expect_stack_reserve(RAM_START, LOADER_STACK_LEN)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let before = bench.chip().memory()?;
+
+    let (forged, _) = symmetric::release_under("A-0002", 2, &second);
+    ensure!(bench.install(&forged, &ciphertext).is_err(), "a release of another device was taken");
+    let report = symmetric::report(&mut bench)?;
+    ensure!(report.contains("key-unknown"), "{report}");
+
+    bench.power_cycle(Some(&before))?;
+    bench.wait_for(Mode::Application)?;
+    let (envelope, image) = symmetric::release(2, &second);
+    let second = Release { envelope, image };
+    let begin = bench.last().operations;
+    bench.install(&second.envelope, &second.image)?;
+    bench.expect_confirmed("2.0.0", 2)?;
+    let all = bench.last().operations - begin;
+    let cuts: Vec<u64> = (0..DECRYPTING_CUTS).map(|cut| cut * (all - 1) / (DECRYPTING_CUTS - 1)).collect();
+    judge_cuts(&mut bench, &before, &second, &cuts)?;
+    let report = symmetric::report(&mut bench)?;
+    ensure!(report.contains("success"), "{report}");
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
-use chips::{Bench, Chip, Memory, Model, Program};
+use chips::{Bench, Chip, Memory, Model, PowerGone, Program, symmetric};
 use device_harness::factory::Factory;
 use emulator::Programs;
 use serde_json::json;
@@ -285,4 +285,44 @@ fn an_image_runs_without_the_crystal() -> Result<()> {
     bench.power_cycle(Some(&life.updated))?;
     bench.expect_confirmed("2.0.0", 2)?;
     nothing_went_wrong(&bench)
+}
+
+/// Nothing public is on the device: its loader has no curve, and decrypts. The power goes away while a release comes, which
+/// goes on afterwards.
+#[test]
+fn a_device_lives_by_its_own_key() -> Result<()> {
+    let programs = Programs::new(target()?)?;
+    let mut bench = bench(&programs.chip_loader_with(BOARD, symmetric::FEATURES)?, false)?;
+    bench.provision_with(&symmetric::block())?;
+    let image = |sequence: u64| -> Result<Vec<u8>> {
+        emulator::image(&programs.chip_application(BOARD, &format!("{sequence}.0.0"), true)?)
+    };
+    let (envelope, ciphertext) = symmetric::release(1, &image(1)?);
+    let begin = bench.last().operations;
+    bench.install(&envelope, &ciphertext)?;
+    bench.expect_stack_reserve(layout::RAM_START, layout::LOADER_STACK_LEN)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let operations = bench.last().operations - begin;
+    nothing_went_wrong(&bench)?;
+
+    let (forged, _) = symmetric::release_under("A-0002", 2, &image(2)?);
+    ensure!(bench.install(&forged, &ciphertext).is_err(), "a release of another device was taken");
+    let report = symmetric::report(&mut bench)?;
+    ensure!(report.contains("key-unknown"), "{report}");
+
+    let (envelope, ciphertext) = symmetric::release(2, &image(2)?);
+    bench.power_cycle(None)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    bench.chip().cut_at(operations / 3)?;
+    let gone = bench.install(&envelope, &ciphertext).err().context("the power stayed")?;
+    ensure!(gone.root_cause().is::<PowerGone>(), "{gone:?}");
+    bench.power_cycle(None)?;
+    bench.expect_confirmed("1.0.0", 1)?;
+    let resumed_from = bench.install(&envelope, &ciphertext)?;
+    ensure!((1..ciphertext.len()).contains(&resumed_from), "byte {resumed_from} was next");
+    bench.expect_confirmed("2.0.0", 2)?;
+    nothing_went_wrong(&bench)?;
+    let report = symmetric::report(&mut bench)?;
+    ensure!(report.contains("success"), "{report}");
+    Ok(())
 }

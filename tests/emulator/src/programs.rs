@@ -77,6 +77,8 @@ pub enum Loader {
     Asymmetric,
     /// Releases are signed, and images may come encrypted.
     Hybrid,
+    /// Releases are authenticated with a key of the device, and images come as they are.
+    OwnKey,
     /// Releases are authenticated with a key of the device, and images may come encrypted: nothing of it is public.
     Symmetric,
     /// The same with a table beside the firmware.
@@ -85,7 +87,7 @@ pub enum Loader {
 
 impl Loader {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Asymmetric, Self::Hybrid, Self::Symmetric, Self::Tabled];
+    pub const ALL: [Self; 5] = [Self::Asymmetric, Self::Hybrid, Self::OwnKey, Self::Symmetric, Self::Tabled];
 
     /// Its name.
     #[must_use]
@@ -93,6 +95,7 @@ impl Loader {
         match self {
             Self::Asymmetric => "asymmetric",
             Self::Hybrid => "hybrid",
+            Self::OwnKey => "own-key",
             Self::Symmetric => "symmetric",
             Self::Tabled => "tabled",
         }
@@ -104,6 +107,7 @@ impl Loader {
         match self {
             Self::Asymmetric => "provisioned-anchor",
             Self::Hybrid => "provisioned-anchor,decrypting",
+            Self::OwnKey => "provisioned-anchor,own-key",
             Self::Symmetric => "provisioned-anchor,decrypting,own-key",
             Self::Tabled => "provisioned-anchor,decrypting,own-key,table,one-file",
         }
@@ -152,7 +156,7 @@ impl Programs {
     pub fn loader(&self) -> Result<PathBuf> {
         let name = match self.loader {
             Loader::Asymmetric => "loader.elf".to_owned(),
-            Loader::Hybrid | Loader::Symmetric | Loader::Tabled => {
+            Loader::Hybrid | Loader::OwnKey | Loader::Symmetric | Loader::Tabled => {
                 format!("loader-{}.elf", self.loader.name())
             }
         };

@@ -290,6 +290,11 @@ impl Bench {
         self.believes_itself = true;
     }
 
+    /// It does not decrypt.
+    pub(super) fn takes_plain_images(&mut self) {
+        self.keys.clear();
+    }
+
     /// The device gets a key for its reports.
     pub(super) fn has_a_key(&mut self) {
         self.own = Some(authentication_key("A-0001"));

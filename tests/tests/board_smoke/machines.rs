@@ -83,6 +83,15 @@ fn boot86_a_device_lives_by_its_own_key_on_the_cortex_m4() -> Result<()> {
     live_with(Loader::Symmetric, Bench::believes_itself)
 }
 
+/// The same without decryption, the least that authenticates a release: images come as they are.
+#[test]
+fn a_device_lives_by_its_own_key_with_plain_images_on_the_cortex_m4() -> Result<()> {
+    live_with(Loader::OwnKey, |bench| {
+        bench.believes_itself();
+        bench.takes_plain_images();
+    })
+}
+
 /// The loader makes its report on the core that it is for, beside an envelope that waits.
 #[test]
 fn boot90_a_device_reports_from_the_cortex_m4() -> Result<()> {

@@ -22,6 +22,8 @@ pub mod mmio;
 pub mod protection;
 #[cfg(target_os = "none")]
 pub mod retained;
+#[cfg(feature = "loader")]
+pub mod variant;
 
 /// The running program, which decides the memory that it may access.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

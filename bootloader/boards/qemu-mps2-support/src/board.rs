@@ -4,6 +4,7 @@ use bootloader::Entry;
 use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
+use cortex_m_board::variant;
 use flash_array::FlashArray;
 use update_protocol::isotp::Config;
 
@@ -14,18 +15,9 @@ use crate::{LAYOUT, MACHINE, clock, mailbox};
 
 impl Board for Machine {
     type Flash = psram::Flash;
-    #[cfg(feature = "decrypting")]
-    type Profile = bootloader::receive::Decrypting;
-    #[cfg(not(feature = "decrypting"))]
-    type Profile = bootloader::receive::Plain;
-    #[cfg(feature = "own-key")]
-    type Authority = bootloader::authority::OwnKey;
-    #[cfg(not(feature = "own-key"))]
-    type Authority = bootloader::authority::Roots;
-    #[cfg(feature = "own-key")]
-    type Reports = bootloader::reporting::Authenticated;
-    #[cfg(not(feature = "own-key"))]
-    type Reports = bootloader::reporting::Silent;
+    type Profile = variant::Profile;
+    type Authority = variant::Authority;
+    type Reports = variant::Reports;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;

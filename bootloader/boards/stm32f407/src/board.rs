@@ -1,13 +1,10 @@
 //! The board as its loader sees it: a description, and drivers.
 
 use bootloader::Entry;
-use bootloader::authority::Roots;
 use bootloader::board::Board;
 use bootloader::layout::{Layout, Region};
 use bootloader::mailbox::{Listening, MAILBOX_LEN, ResetCause};
-use bootloader::receive::Plain;
-use bootloader::reporting::Silent;
-use cortex_m_board::handover;
+use cortex_m_board::{handover, variant};
 use stm32_support::unique_id;
 use update_protocol::isotp::Config;
 
@@ -21,9 +18,9 @@ const UNIQUE_ID: usize = 0x1FFF_7A10;
 
 impl Board for Machine {
     type Flash = Flash;
-    type Profile = Plain;
-    type Authority = Roots;
-    type Reports = Silent;
+    type Profile = variant::Profile;
+    type Authority = variant::Authority;
+    type Reports = variant::Reports;
 
     const LOADER_VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const LAYOUT: Layout = LAYOUT;
