@@ -10,8 +10,11 @@ pub(crate) use provision::provision;
 pub(crate) use report::report;
 pub(crate) use revocations::revocations;
 
+use std::time::{Duration, Instant};
+
 use can_bus::Flow;
 use serde::Serialize;
+use suit_manifest::Reason;
 use update_protocol::profile::{Component, ImageState, Mode, Object, StateRecord};
 
 use crate::cli::{Abandon, Choice, Cli};
@@ -135,12 +138,28 @@ pub(crate) async fn abandon(
     // Whether it hears us does not change the result: its session expires.
     let _ = session.reset().await;
     abandoned.map_err(|trouble| trouble.with(&connection, device.node, ABANDON))?;
+    if let Some(half) = device.other_half() {
+        let (what, more) = match half {
+            Component::Firmware => ("image", ""),
+            Component::Table => ("table", " --table"),
+        };
+        let words = format!(
+            "it was half of a release of firmware and a table, and the other half, its {what}, is still there: nothing starts it \
+             alone; updater-host abandon{more} drops it too"
+        );
+        output.warn(Reason::PartMissing.slug(), &words);
+    }
     back_with_a_result(&mut connection, device.node, cli, interrupt).await?;
     Ok(Done::of_target("abandoned", &device, words))
 }
 
+/// How long a device may take to begin the reset to which it has answered.
+const RESET_TIME: Duration = Duration::from_secs(2);
+/// The pause before it is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// # Errors
-/// Those of [`choose`], [`Error::DeviceSilent`]
+/// Those of [`choose`], [`Error::DeviceSilent`], [`Error::HalfWaits`]
 pub(crate) async fn restart(
     cli: &Cli,
     choice: &Choice,
@@ -158,7 +177,39 @@ pub(crate) async fn restart(
         ));
     }
     back(&mut connection, device.node, cli, interrupt).await?;
-    Ok(InfoReport::new(&read(&mut connection, device.node).await?))
+    let after = started(&mut connection, &device, cli, interrupt).await?;
+    match half_of(&after, &device) {
+        Some(half) => Err(after.half_waits(half)),
+        None => Ok(InfoReport::new(&after)),
+    }
+}
+
+/// What waited before a reset and waits after it, as half of a release does.
+fn half_of(after: &Device, before: &Device) -> Option<Component> {
+    let waits = |component: &Component| after.waits_still(*component, before);
+    [Component::Firmware, Component::Table].into_iter().find(waits)
+}
+
+/// The device after a reset. One that answers before it has reset says what it said before: it is asked again for a while.
+async fn started(
+    connection: &mut Connection,
+    before: &Device,
+    cli: &Cli,
+    interrupt: &Interrupt,
+) -> Result<Device, Error> {
+    let asked = Instant::now();
+    loop {
+        let after = read(connection, before.node).await;
+        let is_early = match &after {
+            Ok(after) => half_of(after, before).is_some(),
+            // It has answered once, and resets now.
+            Err(error) => matches!(error, Error::DeviceSilent { .. }),
+        };
+        if !is_early || asked.elapsed() >= RESET_TIME.min(cli.patience) {
+            return after;
+        }
+        interrupt.or(Moment::Command, async { Ok(tokio::time::sleep(AGAIN).await) }).await?;
+    }
 }
 
 /// The device that a command is for. Up to here a command may end at any time; from here on it ends what it begins in a

@@ -136,6 +136,14 @@ pub(crate) const fn target_of(component: Component) -> Target {
     }
 }
 
+/// The one that a component of a device has beside it.
+const fn beside(component: Component) -> Component {
+    match component {
+        Component::Firmware => Component::Table,
+        Component::Table => Component::Firmware,
+    }
+}
+
 impl Installed {
     /// By the application's own name for its version and the state record.
     #[must_use]
@@ -222,12 +230,45 @@ impl Device {
 
     /// What waits for a reset beside the component that is looked at, and starts with it.
     pub(crate) fn waits_beside(&self) -> Option<Component> {
-        let waits = self.other.as_ref().is_some_and(|state| state.image == ImageState::Pending);
-        let other = match self.component {
-            Component::Firmware => Component::Table,
-            Component::Table => Component::Firmware,
-        };
-        waits.then_some(other)
+        let other = beside(self.component);
+        self.waiting(other).map(|_| other)
+    }
+
+    /// What waited for a reset, and still does after it: half of a release of firmware and a table, whose other half is not
+    /// there. A loader that stays for another reason says which.
+    pub(crate) fn waits_still(&self, component: Component, before: &Self) -> bool {
+        let stays = self.firmware().mode == Mode::Loader
+            && Reason::from_code(self.firmware().reason).is_some_and(|reason| reason != Reason::PartMissing);
+        let waiting = |device: &Self| device.waiting(component).map(|state| state.manifest_digest);
+        let is_as_before = waiting(self).is_some() && waiting(self) == waiting(before);
+        is_as_before && !stays && !self.has_both_halves(component)
+    }
+
+    /// That this half of a release waits for the other one.
+    pub(crate) fn half_waits(&self, component: Component) -> Error {
+        let [waits, missing] = [component, beside(component)].map(|half| target_of(half).name());
+        Error::HalfWaits { serial: self.serial.to_string(), waits, missing }
+    }
+
+    /// The state of a component on which something waits for a reset.
+    fn waiting(&self, component: Component) -> Option<&StateRecord> {
+        self.of(component).filter(|state| state.image == ImageState::Pending)
+    }
+
+    /// Whether the other component has the other half of what waits on this one.
+    fn has_both_halves(&self, component: Component) -> bool {
+        let release = self.of(component).map(|state| state.manifest_digest);
+        self.of(beside(component)).is_some_and(|other| {
+            let waits = other.image == ImageState::Pending && Some(other.manifest_digest) == release;
+            waits || Some(other.active_digest) == release
+        })
+    }
+
+    /// The other half of what was begun or waits on what is looked at, where the device has begun that too.
+    pub(crate) fn other_half(&self) -> Option<Component> {
+        let digest = install_digest(&self.state)?;
+        let other = self.other.as_ref()?;
+        (install_digest(other)? == digest).then(|| beside(self.component))
     }
 
     /// The state of its firmware.

@@ -118,6 +118,12 @@ pub(crate) enum Error {
     /// A table for a device on which nothing runs.
     #[error("{serial} has no firmware that runs, and firmware is what tries a table")]
     NoFirmware { serial: String },
+    /// What waits is not started by a reset.
+    #[error(
+        "{serial} was reset, and its {waits} still waits: it is half of a release of firmware and a table, and the {missing} of \
+         that release is not there"
+    )]
+    HalfWaits { serial: String, waits: &'static str, missing: &'static str },
     /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,

@@ -166,7 +166,6 @@ impl Run<'_> {
         };
         let tries = if is_tried { Ok(None) } else { checks.apply(device.check_tries(), output) };
         let offer = tries.and(offer);
-        let reporting = self.reporting;
         let release = match offer {
             Ok(Offer::Release(release)) if !is_done(device, &release, options) => release,
             offer => {
@@ -196,12 +195,12 @@ impl Run<'_> {
                 device.trust = delivered.trust.or(device.trust.take());
                 #[cfg(feature = "http")]
                 remember(known.cache, device, output);
-                let found = Found { device, reporting };
+                let found = Found { device, reporting: self.reporting };
                 return found.without_install(offer, &delivered.refused, output, interrupt).await;
             }
         };
-        let mut prepared = Prepared { connection, device, release, reporting };
-        let installed = prepared.install(cli, options, (trusted, lists), output, interrupt).await;
+        let mut prepared = Prepared { connection, device, release, run: self, trusted, lists };
+        let installed = prepared.install().await;
         #[cfg(feature = "http")]
         remember(known.cache, prepared.device, output);
         installed

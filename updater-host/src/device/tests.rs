@@ -29,6 +29,31 @@ fn device() -> Device {
     }
 }
 
+/// Of a release, and not of two; and of a loader that says nothing else.
+#[test]
+fn half_of_a_release_waits_across_a_reset() {
+    let pending = |digest| StateRecord {
+        image: ImageState::Pending,
+        manifest_digest: digest,
+        reason: 0,
+        ..device().state
+    };
+    let before = Device { state: pending([0xab; 32]), other: Some(device().state), ..device() };
+    let waits = |after: &Device| after.waits_still(Component::Firmware, &before);
+    assert!(waits(&before) && !before.waits_still(Component::Table, &before));
+    let of_another = Device { state: pending([0xac; 32]), ..before.clone() };
+    assert!(!waits(&of_another));
+    // The other half waits too, or is in use.
+    let in_use = StateRecord { active_digest: [0xab; 32], ..device().state };
+    for other in [pending([0xab; 32]), in_use] {
+        assert!(!waits(&Device { other: Some(other), ..before.clone() }));
+    }
+    for (reason, says) in [(Reason::PartMissing, true), (Reason::SwapFailed, false)] {
+        let state = StateRecord { mode: Mode::Loader, reason: reason.code(), ..before.state.clone() };
+        assert_eq!(waits(&Device { state, ..before.clone() }), says, "{reason:?}");
+    }
+}
+
 #[test]
 fn an_identity_has_three_parts() {
     assert!(identity(&[0; 48]).is_ok());

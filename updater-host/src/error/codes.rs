@@ -16,6 +16,7 @@ impl Error {
             Self::NotInBundle { .. } => "not-in-bundle",
             Self::NoTable { .. } => Reason::ComponentUnsupported.slug(),
             Self::NoFirmware { .. } => Reason::NothingBootable.slug(),
+            Self::HalfWaits { .. } => Reason::PartMissing.slug(),
             Self::ConfirmationNeeded => "confirmation-needed",
             Self::Declined => "declined",
             Self::SeveralDevices(_) => "several-devices",
@@ -110,6 +111,7 @@ impl Error {
             Self::AnchorFile { .. } => Reason::KeyInvalid.exit_code(),
             Self::NoTable { .. } => Reason::ComponentUnsupported.exit_code(),
             Self::NoFirmware { .. } => Reason::NothingBootable.exit_code(),
+            Self::HalfWaits { .. } => Reason::PartMissing.exit_code(),
             Self::Read { source: ReadError::TooLong(_), .. } | Self::FileEmpty(_) => 5,
             // The table gives reasons that only devices have the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,

@@ -20,6 +20,7 @@ impl Error {
                 "Check that it is the right device: updater-host info shows whether a device has a table."
             }
             Self::NoFirmware { .. } => "Install a release of firmware first; then run this update again.",
+            Self::HalfWaits { .. } => reason_hint(Reason::PartMissing),
             Self::NotInBundle { .. } => {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
             }

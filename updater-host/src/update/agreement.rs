@@ -7,7 +7,7 @@ use super::offers::Offered;
 use super::standing::{is_done, is_on_trial, warn_of_clock, warn_of_equal_number};
 use super::{Reached, Run};
 use crate::connection::Connection;
-use crate::device::{Device, target_of};
+use crate::device::Device;
 use crate::error::{Error, Moment};
 use crate::output::Output;
 use crate::plan::Plan;
@@ -94,8 +94,14 @@ fn show(
         release.table.is_some() && device.of(*waits).map(|state| state.manifest_digest) == release.digest()
     };
     if let Some(component) = device.waits_beside().filter(|waits| !is_of_it(waits)) {
-        let what = target_of(component).name();
-        let words = format!("an installed {what} waits for a reset; this update starts it too");
-        output.warn("pending", &words);
+        let words = match component {
+            Component::Firmware => {
+                "installed firmware waits for a reset; this update starts it too, unless it waits for its table"
+            }
+            Component::Table => {
+                "an installed table waits for a reset; this update starts it too, unless it waits for its firmware"
+            }
+        };
+        output.warn("pending", words);
     }
 }

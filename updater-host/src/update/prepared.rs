@@ -2,24 +2,19 @@
 
 use std::time::Instant;
 
+use suit_manifest::Reason;
 use trust::TrustStoreBuf;
 use update_protocol::profile::{Component, StateRecord};
 
-#[cfg(not(feature = "http"))]
-use super::Reporting;
+use super::Run;
 use super::outcome::{UpdateReport, UpdateResult, report};
 use super::standing::{is_on_trial, warn_of_labels};
-use crate::cli::{Cli, Update};
 use crate::connection::Connection;
 use crate::device::{Device, Installed};
 use crate::error::Error;
 use crate::install::{Install, Learned, NewestList, Sent, Transferred};
-use crate::interrupt::Interrupt;
-use crate::output::Output;
 use crate::plan::ReleaseName;
 use crate::release::Release;
-#[cfg(feature = "http")]
-use crate::reporting::Reporting;
 use crate::restart::{Outcome, Restart, Settled};
 use crate::session::Session;
 
@@ -28,27 +23,25 @@ pub(super) struct Prepared<'r> {
     pub(super) connection: &'r mut Connection,
     pub(super) device: &'r mut Device,
     pub(super) release: Release,
-    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "there is nobody to tell"))]
-    pub(super) reporting: Option<&'r Reporting>,
+    pub(super) run: &'r Run<'r>,
+    pub(super) trusted: &'r TrustStoreBuf,
+    /// The lists that are held here.
+    pub(super) lists: &'r [NewestList],
 }
 
 impl Prepared<'_> {
-    pub(super) async fn install(
-        &mut self,
-        cli: &Cli,
-        options: &Update,
-        records: (&TrustStoreBuf, &[NewestList]),
-        output: &Output,
-        interrupt: &Interrupt,
-    ) -> Result<UpdateReport, Error> {
+    pub(super) async fn install(&mut self) -> Result<UpdateReport, Error> {
+        let output = self.run.output;
+        #[cfg(feature = "http")]
+        let interrupt = self.run.interrupt;
         let started = Instant::now();
         #[cfg(feature = "http")]
-        if let Some(reporting) = self.reporting {
+        if let Some(reporting) = self.run.reporting {
             reporting.started(self.device, &self.release, output, interrupt).await;
         }
-        let outcome = self.transfer_and_restart(cli, options, records, output, interrupt).await;
+        let outcome = self.transfer_and_restart().await;
         #[cfg(feature = "http")]
-        if let Some(reporting) = self.reporting {
+        if let Some(reporting) = self.run.reporting {
             reporting.ended(self.device, &self.release, &outcome, output, interrupt).await;
         }
         let Ended { sent, outcome, after, ran_already } = outcome?;
@@ -58,6 +51,7 @@ impl Prepared<'_> {
             Outcome::Trial => (UpdateResult::Trial, None),
             Outcome::Reverted(reason) => (UpdateResult::Reverted, Some(reason)),
         };
+        self.look_beside().await;
         if result == UpdateResult::Confirmed {
             warn_of_labels(&self.release, &after, output);
         }
@@ -69,23 +63,15 @@ impl Prepared<'_> {
         Ok(report)
     }
 
-    async fn transfer_and_restart(
-        &mut self,
-        cli: &Cli,
-        options: &Update,
-        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
-        output: &Output,
-        interrupt: &Interrupt,
-    ) -> Result<Ended, Error> {
+    async fn transfer_and_restart(&mut self) -> Result<Ended, Error> {
         let mut sent = Sent::default();
-        let on_trial = is_on_trial(self.device, &self.release) && !options.reinstall;
+        let on_trial = is_on_trial(self.device, &self.release) && !self.run.options.reinstall;
         if !on_trial {
             // The table first: firmware that waits without it is told so by the device.
             let table = match self.release.table.take() {
                 Some(mut table) => {
                     self.device.turn(Component::Table)?;
-                    let brought =
-                        self.transfer(&mut table, cli, options, (trusted, lists), output, interrupt).await;
+                    let brought = self.transfer(&mut table).await;
                     self.release.table = Some(table);
                     self.device.turn(Component::Firmware)?;
                     Some(brought?)
@@ -93,8 +79,7 @@ impl Prepared<'_> {
                 None => None,
             };
             let mut release = std::mem::take(&mut self.release);
-            let brought =
-                self.transfer(&mut release, cli, options, (trusted, lists), output, interrupt).await;
+            let brought = self.transfer(&mut release).await;
             self.release = release;
             match (brought?, table) {
                 (Transferred::Pending(of_firmware), Some(Transferred::Pending(of_table))) => {
@@ -103,43 +88,36 @@ impl Prepared<'_> {
                 (Transferred::Pending(of_firmware), _) => sent = of_firmware,
                 // It ran the firmware, and was let go with the table on trial.
                 (Transferred::RunsAlready, Some(Transferred::Pending(of_table))) => {
-                    let restart = self.restart(Component::Table, cli, options, output, interrupt);
+                    let restart = self.restart(Component::Table);
                     let Settled { outcome, .. } = restart.wait_or_revert().await?;
                     let Ended { after, .. } = self.runs_already().await;
-                    self.look_at_table(outcome, output).await;
+                    self.look_at_table(outcome).await;
                     return Ok(Ended { sent: of_table, outcome, after, ran_already: false });
                 }
                 (Transferred::RunsAlready, _) => return Ok(self.runs_already().await),
             }
             #[cfg(feature = "http")]
-            if let Some(reporting) = self.reporting {
-                reporting.installed(self.device, &self.release, output);
+            if let Some(reporting) = self.run.reporting {
+                reporting.installed(self.device, &self.release, self.run.output);
             }
         }
-        let restart = self.restart(self.device.component, cli, options, output, interrupt);
+        let restart = self.restart(self.device.component);
         let Settled { outcome, state } =
             if on_trial { restart.wait_or_revert().await? } else { restart.reset_and_wait().await? };
         let after = self.after(&state).await;
-        self.look_at_table(outcome, output).await;
+        self.look_at_table(outcome).await;
         Ok(Ended { sent, outcome, after, ran_already: false })
     }
 
     /// Sends a release, or a half of one, to what the device is turned to.
-    async fn transfer(
-        &mut self,
-        release: &mut Release,
-        cli: &Cli,
-        options: &Update,
-        (trusted, lists): (&TrustStoreBuf, &[NewestList]),
-        output: &Output,
-        interrupt: &Interrupt,
-    ) -> Result<Transferred, Error> {
+    async fn transfer(&mut self, release: &mut Release) -> Result<Transferred, Error> {
+        let Run { cli, options, output, interrupt, .. } = *self.run;
         let mut install = Install {
             connection: self.connection,
             device: self.device,
             release,
-            trusted,
-            lists,
+            trusted: self.trusted,
+            lists: self.lists,
             learned: Learned::default(),
             output,
             interrupt,
@@ -149,7 +127,7 @@ impl Prepared<'_> {
         let installed = install.run().await;
         let learned = install.learned;
         #[cfg(feature = "http")]
-        if let Some(reporting) = self.reporting {
+        if let Some(reporting) = self.run.reporting {
             reporting.records_refused(self.device, &learned.refused, output);
             if let Some(said) = learned.said {
                 reporting.refusal_said(self.device, said, output);
@@ -160,14 +138,8 @@ impl Prepared<'_> {
     }
 
     /// The wait for what becomes of this component.
-    fn restart<'a>(
-        &'a mut self,
-        component: Component,
-        cli: &Cli,
-        options: &Update,
-        output: &'a Output,
-        interrupt: &'a Interrupt,
-    ) -> Restart<'a> {
+    fn restart(&mut self, component: Component) -> Restart<'_> {
+        let Run { cli, options, output, interrupt, .. } = *self.run;
         let before = self.device.of(component).unwrap_or(&self.device.state).active_sequence;
         Restart {
             connection: self.connection,
@@ -186,7 +158,7 @@ impl Prepared<'_> {
 
     /// Reads what became of the table of a release of both. The device tries firmware and table together: if it says otherwise,
     /// somebody has to know.
-    async fn look_at_table(&mut self, outcome: Outcome, output: &Output) {
+    async fn look_at_table(&mut self, outcome: Outcome) {
         if self.release.table.is_none() {
             return;
         }
@@ -197,7 +169,17 @@ impl Prepared<'_> {
         if outcome == Outcome::Confirmed && digest != self.release.digest() {
             let words = "the device has confirmed the firmware, but does not say that it has the table of the release; \
                          tell the manufacturer";
-            output.warn("table-missing", words);
+            self.run.output.warn("table-missing", words);
+        }
+    }
+
+    /// What waited beside the release is started by the same reset, unless it is half of another one.
+    async fn look_beside(&mut self) {
+        let Some(component) = self.device.waits_beside() else { return };
+        let session = Session::new(self.connection, self.device.node);
+        let after = Device { other: session.of(component).state().await.ok(), ..self.device.clone() };
+        if after.waits_still(component, self.device) {
+            self.run.output.warn(Reason::PartMissing.slug(), &after.half_waits(component).to_string());
         }
     }
 

@@ -108,6 +108,8 @@ pub(crate) enum After {
     StaysOnTrial,
     Reverts,
     StaysInLoader,
+    /// What waits goes on waiting.
+    Waits,
 }
 
 impl Script {
@@ -377,6 +379,7 @@ impl Fake {
                 After::StaysOnTrial => self.run_new(ImageState::Trial),
                 After::Reverts => self.revert(),
                 After::StaysInLoader => (self.mode, self.image) = (Mode::Loader, ImageState::None),
+                After::Waits => {}
             }
         }
     }

@@ -102,6 +102,7 @@ impl Table {
         match (self.image, self.after) {
             (ImageState::Pending, After::Confirms) => self.take(ImageState::Confirmed),
             (ImageState::Pending, After::StaysOnTrial) => self.take(ImageState::Trial),
+            (ImageState::Pending, After::Waits) => {}
             (ImageState::Pending | ImageState::Trial, _) => {
                 (self.sequence, self.digest) = self.before;
                 self.image = if self.sequence == 0 { ImageState::None } else { ImageState::Confirmed };

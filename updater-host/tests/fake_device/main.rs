@@ -6,6 +6,7 @@ mod clash;
 mod fake;
 mod fake_table;
 #[cfg(unix)]
+mod half;
 mod interrupt;
 mod life;
 #[cfg(unix)]

@@ -17,7 +17,7 @@ impl Bench {
     }
 
     /// A device with an older table.
-    fn with_table(&self, change: impl FnOnce(&mut Table, &mut Script)) -> FakeDevice {
+    pub(crate) fn with_table(&self, change: impl FnOnce(&mut Table, &mut Script)) -> FakeDevice {
         self.device(|script| {
             let size = u32::try_from(TABLE.len()).unwrap();
             let mut table = Table::good(TABLE_SEQUENCE - 1, self.table_digest(), size);
@@ -26,7 +26,7 @@ impl Bench {
         })
     }
 
-    fn update_table(&self, more: &[&str]) -> Ended {
+    pub(crate) fn update_table(&self, more: &[&str]) -> Ended {
         let given = ["update", "--release", "table.suit", "--image", "table.bin", "--confirm-timeout", "1s"];
         self.run(&[&given[..], &["--anchor", "root.cose", "--yes"], more].concat())
     }
