@@ -349,6 +349,11 @@ impl Catalogue {
         look(&self.indexed.read().unwrap_or_else(PoisonError::into_inner).index)
     }
 
+    /// The version in the text of a release, where it is here and has one.
+    pub fn version_of(&self, manifest_digest: Digest) -> Option<String> {
+        self.known(manifest_digest)?.release.as_ref()?.version.clone()
+    }
+
     fn known(&self, manifest_digest: Digest) -> Option<Entry> {
         self.look(|index| index.entry(manifest_digest).cloned())
     }

@@ -12,6 +12,9 @@ use super::registry::{Anchors, Event, KeyChecks, Label, Reporter};
 use super::{Digest, Identifier, VersionText};
 use crate::store::{Installed, Registered, StoreError, StoredDevice};
 
+/// The sequence number that a device has where nothing is (docs/can-protocol.md).
+const NOTHING: u64 = 0;
+
 /// What is said of the firmware that a device runs, or of the table that it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statement {
@@ -56,9 +59,10 @@ impl DeviceFacts {
         self.identity.is_some() || self.credential.is_some() || self.custody != Custody::default()
     }
 
-    /// The manifests that it names, and as what.
-    pub fn named(&self) -> impl Iterator<Item = (Digest, Installs)> {
-        let named = |said: &Statement, target| said.manifest_digest.map(|digest| (digest, target));
+    /// The manifests that it names, as what, and with which sequence number.
+    pub fn named(&self) -> impl Iterator<Item = (Digest, Installs, Option<u64>)> {
+        let named =
+            |said: &Statement, target| said.manifest_digest.map(|digest| (digest, target, said.sequence));
         [named(&self.firmware, Installs::Firmware), named(&self.table, Installs::Table)].into_iter().flatten()
     }
 }
@@ -155,6 +159,12 @@ pub enum Conflict {
     /// A release that is here is said to be on it as what it does not install.
     #[error("the release {digest} installs {}, not {}", .installs.name(), .said.name())]
     Target { digest: Digest, installs: Installs, said: Installs },
+    /// A release that is here has another sequence number than the one that is said to come with it.
+    #[error("the release {digest} has the sequence number {known}, not {said}")]
+    Sequence { digest: Digest, known: u64, said: u64 },
+    /// The same of the version in its text.
+    #[error("the release {digest} has the version {known:?}, not {said:?}")]
+    Version { digest: Digest, known: String, said: String },
     /// The token for reports has made as many devices known as it may.
     #[error("its token has reported {most} devices already for which no publisher has vouched")]
     TooManyReported { most: i64 },
@@ -178,6 +188,8 @@ impl Conflict {
             | Self::State(_)
             | Self::KeyChecks(_) => "device-conflict",
             Self::Target { .. } => "target-contradicts",
+            Self::Sequence { .. } => "sequence-contradicts",
+            Self::Version { .. } => "version-contradicts",
             Self::TooManyReported { .. } => "device-limit",
             Self::CredentialOlder { .. } => "credential-older",
             Self::CredentialContradicts { .. } => "credential-contradicts",
@@ -419,13 +431,8 @@ impl Installed {
     /// What is left out stays as it was, but what belongs to another release does not.
     fn hear(&mut self, said: &Statement, at: u64) {
         let version = said.version.as_ref().map(|version| version.as_str().to_owned());
-        let differs = |said: bool, same: bool| said && !same;
-        let other_release =
-            differs(said.manifest_digest.is_some(), said.manifest_digest == self.manifest_digest)
-                || differs(said.sequence.is_some(), said.sequence == self.sequence)
-                || differs(version.is_some(), version == self.version);
-        if other_release {
-            (self.manifest_digest, self.release_kid) = (None, None);
+        if !self.may_be_of(said, version.as_ref()) {
+            *self = Self::default();
         }
         self.version = version.or(self.version.take());
         self.sequence = said.sequence.or(self.sequence);
@@ -433,6 +440,22 @@ impl Installed {
         self.release_kid = said.release_kid.or(self.release_kid);
         self.stated_at = at;
     }
+
+    /// Whether a statement may be of the release that is known: it names something of it, and nothing of another one. Where
+    /// nothing is, nothing that is known is of that.
+    fn may_be_of(&self, said: &Statement, version: Option<&String>) -> bool {
+        let named = [
+            of(self.manifest_digest.as_ref(), said.manifest_digest.as_ref()),
+            of(self.sequence.as_ref(), said.sequence.as_ref()),
+            of(self.version.as_ref(), version),
+        ];
+        said.sequence != Some(NOTHING) && named.contains(&Some(true)) && !named.contains(&Some(false))
+    }
+}
+
+/// Whether what is said is what is known; `None` unless both are there.
+fn of<T: PartialEq>(known: Option<&T>, said: Option<&T>) -> Option<bool> {
+    Some(known? == said?)
 }
 
 /// The time of a statement; `None` when something of a later time is known. A time in the future counts as now, also in the

@@ -19,9 +19,9 @@ use super::problem::Problem;
 use super::{App, body};
 use crate::domain::identities::IdentityError;
 use crate::domain::installs::Installs;
-use crate::domain::registration::{Custody, DeviceFacts, Source, Statement};
-use crate::domain::registry::{Anchors, DeviceFilter, Event, Reporter};
-use crate::domain::{Malformed, Note, Serial, lowercase_hex, unix_now};
+use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source, Statement};
+use crate::domain::registry::{Anchors, DeviceFilter, Event, RegistryError, Reporter};
+use crate::domain::{Malformed, Note, Serial, VersionText, lowercase_hex, unix_now};
 use crate::store::{Installed, StoredDevice, StoredEvent};
 
 const DEFAULT_LIMIT: u16 = 1000;
@@ -454,6 +454,15 @@ pub(super) async fn record(
     let (parts, body) = request.into_parts();
     let message: Report = body::read_json(&parts.headers, body).await?;
     let event: Event = message.try_into()?;
+    // An event has the name of its release; a device report has the application's own.
+    if let (Some(digest), Some(said)) = (event.release, event.version.as_ref().map(VersionText::as_str))
+        && let Some(known) = app.catalogue.version_of(digest)
+        && known != said
+    {
+        let (serial, said) = (serial.as_str().to_owned(), said.to_owned());
+        let conflict = Conflict::Version { digest, known, said };
+        return Err(RegistryError::Conflict { serial, conflict }.into());
+    }
     app.registry.record(&serial, &event, (by.reporter(), unix_now())).await?;
     tracing::info!(serial = serial.as_str(), kind = event.kind.as_str(), "device event");
     Ok(StatusCode::CREATED)

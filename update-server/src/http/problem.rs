@@ -350,7 +350,12 @@ impl From<RegistryError> for Problem {
 
 const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
     match conflict {
-        Conflict::Vendor(_) | Conflict::Class(_) | Conflict::Identity | Conflict::Target { .. } => None,
+        Conflict::Vendor(_)
+        | Conflict::Class(_)
+        | Conflict::Identity
+        | Conflict::Target { .. }
+        | Conflict::Sequence { .. }
+        | Conflict::Version { .. } => None,
         Conflict::TooManyReported { .. } => Some(
             "Register the devices with a publisher's token: those do not count. If they are strange, change the token.",
         ),

@@ -285,8 +285,11 @@ pub(super) async fn judged(
     (serial, facts): (&str, &DeviceFacts),
     now: u64,
 ) -> Result<Result<Outcome, Conflict>, StoreError> {
-    for (digest, said) in facts.named() {
-        if let Err(conflict) = target_on(connection, digest, Some(said)).await? {
+    for (digest, installs, sequence) in facts.named() {
+        if let Err(conflict) = target_on(connection, digest, Some(installs)).await? {
+            return Ok(Err(conflict));
+        }
+        if let Err(conflict) = compared(connection, digest, sequence).await? {
             return Ok(Err(conflict));
         }
     }
@@ -319,6 +322,26 @@ async fn target_on(
         }
         (installs, said) => Ok(installs.or(said)),
     })
+}
+
+/// Whether a release has the sequence number that is said to come with it, where it is here.
+async fn compared(
+    connection: &mut SqliteConnection,
+    digest: Digest,
+    said: Option<u64>,
+) -> Result<Result<(), Conflict>, StoreError> {
+    if let Some(said) = said {
+        let row = sqlx::query("SELECT sequence FROM releases WHERE manifest_digest = $1")
+            .bind(digest.0.to_vec())
+            .fetch_optional(&mut *connection)
+            .await?;
+        if let Some(known) = row.map(|row| sequence_of(row.try_get("sequence")?)).transpose()?
+            && known != said
+        {
+            return Ok(Err(Conflict::Sequence { digest, known, said }));
+        }
+    }
+    Ok(Ok(()))
 }
 
 pub(super) async fn keep_outcome(
@@ -441,10 +464,15 @@ async fn insert_event(
 ) -> Result<Option<Result<(), Conflict>>, StoreError> {
     let Some(known) = device_of(connection, serial).await? else { return Ok(None) };
     let said = match event.release {
-        Some(release) => match target_on(connection, release, event.target).await? {
-            Ok(said) => said,
-            Err(conflict) => return Ok(Some(Err(conflict))),
-        },
+        Some(release) => {
+            if let Err(conflict) = compared(connection, release, event.sequence).await? {
+                return Ok(Some(Err(conflict)));
+            }
+            match target_on(connection, release, event.target).await? {
+                Ok(said) => said,
+                Err(conflict) => return Ok(Some(Err(conflict))),
+            }
+        }
         None => event.target,
     };
     // Hosts that say nothing of a target bring firmware.

@@ -16,6 +16,7 @@ mod proxy;
 mod registry;
 mod releases;
 mod revocations;
+mod statements;
 mod successions;
 mod tables;
 mod tables_of_devices;

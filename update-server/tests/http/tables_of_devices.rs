@@ -56,12 +56,15 @@ async fn srv69_a_confirmed_table_does_not_take_the_place_of_firmware() {
     let [firmware, table] = server.two_releases(&release_key(&world.root)).await;
     server.put("/v1/devices/A", facts(json!({"at": 50}))).await.is(201);
     let event = async |event: String| server.post("/v1/devices/A/events", event).await;
-    event(confirmed(json!({"release": firmware, "version": "5", "sequence": 5, "at": 100}))).await.is(201);
+    event(confirmed(json!({"release": firmware, "version": "5.0.0", "sequence": 5, "at": 100})))
+        .await
+        .is(201);
     let before = server.device().await;
     assert_eq!((&before["table"], &before["manifest_digest"]), (&Value::Null, &json!(firmware)));
 
     let kid = "0123456789abcdef";
-    let of_table = json!({"release": table, "version": "7", "sequence": 7, "release_kid": kid, "at": 200});
+    let of_table =
+        json!({"release": table, "version": "7.0.0", "sequence": 7, "release_kid": kid, "at": 200});
     for kind in ["update-started", "update-installed", "update-reverted", "update-refused"] {
         let mut other = of_table.clone();
         other["kind"] = kind.into();
@@ -71,7 +74,7 @@ async fn srv69_a_confirmed_table_does_not_take_the_place_of_firmware() {
     event(confirmed(of_table)).await.is(201);
     let after = server.device().await;
     assert_eq!(firmware_of(&after), firmware_of(&before));
-    let expected = json!({"version": "7", "sequence": 7, "manifest_digest": table, "release_kid": kid, "stated_at": 200});
+    let expected = json!({"version": "7.0.0", "sequence": 7, "manifest_digest": table, "release_kid": kid, "stated_at": 200});
     assert_eq!(after["table"], expected);
     assert_eq!(
         (&after["events"][0]["target"], &after["events"][5]["target"]),
@@ -79,15 +82,17 @@ async fn srv69_a_confirmed_table_does_not_take_the_place_of_firmware() {
     );
 
     // Each has a time of its own, and goes on by itself.
-    event(confirmed(json!({"release": firmware, "version": "5", "sequence": 5, "at": 150}))).await.is(201);
+    event(confirmed(json!({"release": firmware, "version": "5.0.0", "sequence": 5, "at": 150})))
+        .await
+        .is(201);
     assert_eq!(server.device().await["stated_at"], json!(150));
-    event(confirmed(json!({"release": table, "version": "6", "sequence": 6, "at": 180}))).await.is(201);
+    event(confirmed(json!({"target": "table", "version": "6", "sequence": 6, "at": 180}))).await.is(201);
     assert_eq!(server.device().await["table"], expected, "it came late");
 
     // A release that says otherwise; nothing is stored of it.
     let said = server.device().await;
     for (release, target) in [(&table, "firmware"), (&firmware, "table")] {
-        let lie = confirmed(json!({"release": release, "target": target, "version": "9"}));
+        let lie = confirmed(json!({"release": release, "target": target}));
         event(lie).await.is_problem(409, "target-contradicts");
     }
     for target in ["", "Table", "all"] {

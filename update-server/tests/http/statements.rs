@@ -1,0 +1,128 @@
+//! What is said of firmware and table is of one release: what belongs to another one does not stay beside it.
+
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// What a device object says of one release.
+const OF_A_RELEASE: [&str; 4] = ["version", "sequence", "manifest_digest", "release_kid"];
+
+fn all(installed: &Value) -> [Value; 4] {
+    OF_A_RELEASE.map(|name| installed[name].clone())
+}
+
+/// A statement of the firmware, or of the table, as the body of a registration.
+fn said(of_table: bool, statement: &Value) -> String {
+    let ids = json!({"vendor": uuid(VENDOR), "class": uuid(CLASS)});
+    let mut body = ids;
+    if of_table {
+        body["table"] = statement.clone();
+    } else {
+        for (name, value) in statement.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+    }
+    body.to_string()
+}
+
+/// docs/attacks.md, SRV80: of the firmware, of the table, and in a list.
+#[tokio::test]
+async fn srv80_no_member_of_another_release_stays_beside_what_is_said() {
+    let world = World::new();
+    let server = world.start();
+    let (one, two, kid) = (sha256(b"one"), sha256(b"two"), "0123456789abcdef");
+    let known = json!({"version": "7", "sequence": 7, "manifest_digest": one, "release_kid": kid});
+    let none = Value::Null;
+    for of_table in [false, true] {
+        for (statement, left) in [
+            // The registry would say that version 7 has the number 9.
+            (json!({"sequence": 9}), [none.clone(), json!(9), none.clone(), none.clone()]),
+            (json!({"manifest_digest": two}), [none.clone(), none.clone(), json!(two), none.clone()]),
+            (json!({"version": "8"}), [json!("8"), none.clone(), none.clone(), none.clone()]),
+            (json!({"version": "8", "sequence": 9}), [json!("8"), json!(9), none.clone(), none.clone()]),
+            (
+                json!({"manifest_digest": two, "sequence": 7}),
+                [none.clone(), json!(7), json!(two), none.clone()],
+            ),
+            // Nothing is there.
+            (json!({"sequence": 0}), [none.clone(), json!(0), none.clone(), none.clone()]),
+            // The same with less.
+            (json!({"sequence": 7}), all(&known)),
+            (json!({"version": "7", "manifest_digest": one}), all(&known)),
+        ] {
+            server.put("/v1/devices/A", said(of_table, &known)).await;
+            let told = server.put("/v1/devices/A", said(of_table, &statement)).await.is(200).json();
+            let told = if of_table { &told["table"] } else { &told };
+            assert_eq!(all(told), left, "{statement}");
+        }
+    }
+    // What an older host has said of nothing.
+    server.put("/v1/devices/B", said(false, &json!({"version": "7", "sequence": 0}))).await.is(201);
+    let told = server.put("/v1/devices/B", said(false, &json!({"sequence": 0}))).await.is(200).json();
+    assert_eq!((&told["version"], &told["sequence"]), (&none, &json!(0)));
+    // A row of a list.
+    server.put("/v1/devices/A", said(false, &known)).await.is(200);
+    let list = format!("serial,vendor,class,sequence\nC,{},{},9\n", uuid(VENDOR), uuid(CLASS));
+    server.put("/v1/devices/C", said(false, &json!({"version": "7", "at": 1}))).await.is(201);
+    server.post("/v1/devices", list).await.is(200);
+    let told = server.get("/v1/devices/C").await.is(200).json();
+    assert_eq!((&told["version"], &told["sequence"]), (&none, &json!(9)));
+    // A member that was not known is learned of the release that is named.
+    server.put("/v1/devices/D", said(false, &json!({"version": "7", "release_kid": kid}))).await.is(201);
+    let told = server
+        .put("/v1/devices/D", said(false, &json!({"version": "7", "sequence": 7})))
+        .await
+        .is(200)
+        .json();
+    assert_eq!(all(&told), [json!("7"), json!(7), none.clone(), json!(kid)]);
+}
+
+/// docs/attacks.md, SRV80: a release that is here says its number and its version itself.
+#[tokio::test]
+async fn srv80_a_release_that_is_here_has_its_own_number_and_version() {
+    let world = World::new();
+    let server = world.start();
+    let content = image(1, 1000);
+    let release = server
+        .publish(&content, &sign(&description(&content, 5), &release_key(&world.root)))
+        .await
+        .is(201)
+        .json();
+    let digest = &release["manifest_digest"];
+    server.put("/v1/devices/A", said(false, &json!({"version": "4"}))).await.is(201);
+    let before = server.get("/v1/devices/A").await.json();
+    for kind in ["update-confirmed", "update-started"] {
+        for (more, code) in [
+            (json!({"sequence": 6}), "sequence-contradicts"),
+            (json!({"sequence": 0, "version": "5.0.0"}), "sequence-contradicts"),
+            (json!({"sequence": 5, "version": "6.0.0"}), "version-contradicts"),
+        ] {
+            let mut event = json!({"kind": kind, "release": digest});
+            for (name, value) in more.as_object().unwrap() {
+                event[name] = value.clone();
+            }
+            server.post("/v1/devices/A/events", event.to_string()).await.is_problem(409, code);
+        }
+    }
+    let lie = said(false, &json!({"manifest_digest": digest, "sequence": 6}));
+    server.put("/v1/devices/A", lie).await.is_problem(409, "sequence-contradicts");
+    let list = format!(
+        "serial,vendor,class,manifest_digest,sequence\nA,{},{},{},6\n",
+        uuid(VENDOR),
+        uuid(CLASS),
+        digest.as_str().unwrap()
+    );
+    let refused = server.post("/v1/devices", list).await;
+    refused.is_problem(422, "rows-refused");
+    assert_eq!(refused.json()["rows"][0]["code"], json!("sequence-contradicts"));
+    assert_eq!(server.get("/v1/devices/A").await.json(), before);
+    // The application may call itself otherwise; nobody knows better of a release that is not here.
+    let own = said(false, &json!({"manifest_digest": digest, "sequence": 5, "version": "five"}));
+    assert_eq!(server.put("/v1/devices/A", own).await.is(200).json()["version"], json!("five"));
+    let event = json!({"kind": "update-confirmed", "release": digest, "sequence": 5, "version": "5.0.0"});
+    server.post("/v1/devices/A/events", event.to_string()).await.is(201);
+    let event =
+        json!({"kind": "update-confirmed", "release": sha256(b"files"), "sequence": 6, "version": "6"});
+    server.post("/v1/devices/A/events", event.to_string()).await.is(201);
+    assert_eq!(server.get("/v1/devices/A").await.json()["version"], json!("6"));
+}
