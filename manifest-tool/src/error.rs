@@ -292,6 +292,10 @@ pub enum Error {
     /// The blocks of an envelope do not hold under the keys that were given.
     #[error("{} is refused: {shortfall}", path.display())]
     Blocks { path: PathBuf, shortfall: Shortfall, blocks: Vec<AuthenticationView> },
+    /// A report verifies, and the release at hand is not the one that it is about.
+    #[error("{} verifies, and is not about {}: it is about {}", report.display(), envelope.display(),
+        manifest.as_ref().map_or_else(|| "no manifest, since none authenticated".to_owned(), |digest| format!("the manifest {digest}")))]
+    OtherRelease { report: PathBuf, envelope: PathBuf, manifest: Option<String> },
     /// An envelope does not have, or cannot take, a member.
     #[error("{} {fault}", path.display())]
     Member { path: PathBuf, fault: MemberFault },

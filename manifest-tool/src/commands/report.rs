@@ -81,7 +81,7 @@ pub struct Verify {
 /// The release that a report may be about.
 #[derive(clap::Args, Clone, Debug)]
 struct ReleaseArguments {
-    /// Envelope of the release, to say whether the report is about it
+    /// Envelope of the release: `show` says whether the report is about it, `verify` refuses one about another
     #[arg(long, value_name = "R.suit")]
     release: Option<PathBuf>,
 }
@@ -164,7 +164,16 @@ impl Verify {
             output.warn("the report may be an old one: --nonce says which question it has to answer");
         }
         let fresh = nonce.is_some();
-        Reported { verified: true, fresh, ..Reported::of(&report, Some(&kid)) }.beside(&report, &self.release)
+        let reported = Reported { verified: true, fresh, ..Reported::of(&report, Some(&kid)) }
+            .beside(&report, &self.release)?;
+        match &reported.release {
+            Some(release) if !release.is_meant => Err(Error::OtherRelease {
+                report: self.report.clone(),
+                envelope: release.envelope.clone(),
+                manifest: reported.manifest_digest,
+            }),
+            _ => Ok(reported),
+        }
     }
 
     /// The authentication key of the device.

@@ -73,6 +73,7 @@ impl Error {
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
+            Self::OtherRelease { .. } => "report-of-another-release",
             Self::Member { fault, .. } => fault.code(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
             Self::ServerUrl(_) => "server-url",
@@ -157,6 +158,7 @@ impl Error {
             | Self::Release { .. }
             | Self::Image { .. }
             | Self::Member { .. }
+            | Self::OtherRelease { .. }
             | Self::ImageMismatch { .. } => 5,
             Self::Folder { fault, .. } => fault.exit_code(),
             Self::Blocks { shortfall, .. } => shortfall.exit_code(),

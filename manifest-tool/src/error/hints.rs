@@ -130,6 +130,9 @@ impl Error {
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
+            Self::OtherRelease { .. } => {
+                "Pass the release that the device was to install, or ask the device again."
+            }
             Self::Member { fault, .. } => fault.hint(),
             Self::ImageMismatch { .. } => {
                 "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a plain \

@@ -58,7 +58,6 @@ struct FetchedReport {
 
 impl Fetch {
     pub fn run(&self, output: Output) -> Result<Fetched, Error> {
-        make_folder(&self.out_dir)?;
         self.server.run(output, async |server| {
             let stored = server.reports(&self.serial).await?;
             let bar = progress_bar(stored.len() as u64, "  reports {bar:30} {pos}/{len} {eta}", output);
@@ -68,6 +67,7 @@ impl Fetch {
                 let digits = report.digest.get(..NAME_LEN).unwrap_or(&report.digest);
                 let file = self.out_dir.join(format!("{digits}.report"));
                 if !holds(&file, &bytes)? {
+                    make_folder(&self.out_dir)?;
                     write(&file, &bytes, existing(false))?;
                     new += 1;
                 }
