@@ -208,7 +208,11 @@ async fn started(
         if !is_early || asked.elapsed() >= RESET_TIME.min(cli.patience) {
             return after;
         }
-        interrupt.or(Moment::Command, async { Ok(tokio::time::sleep(AGAIN).await) }).await?;
+        let pause = async {
+            tokio::time::sleep(AGAIN).await;
+            Ok(())
+        };
+        interrupt.or(Moment::Command, pause).await?;
     }
 }
 

@@ -49,7 +49,7 @@ fn half_of_a_release_waits_across_a_reset() {
         assert!(!waits(&Device { other: Some(other), ..before.clone() }));
     }
     for (reason, says) in [(Reason::PartMissing, true), (Reason::SwapFailed, false)] {
-        let state = StateRecord { mode: Mode::Loader, reason: reason.code(), ..before.state.clone() };
+        let state = StateRecord { mode: Mode::Loader, reason: reason.code(), ..before.state };
         assert_eq!(waits(&Device { state, ..before.clone() }), says, "{reason:?}");
     }
 }
