@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
 use sha2::{Digest as _, Sha256};
-use suit_manifest::Target;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::host::{Existing, ReadError, Readers};
 use trust::{Anchor, Domain, MAX_REVOCATION_LIST_LEN, MAX_SUCCESSION_LEN, RevocationList, SuccessionNumber};
@@ -20,7 +19,7 @@ use uuid::Uuid;
 
 use crate::cli::Cli;
 use crate::error::Error;
-use crate::server::{Kind, Latest};
+use crate::server::{Kind, Latest, Shelf};
 use folder::make_folder;
 
 /// Longest release object that is read back, bytes.
@@ -141,7 +140,7 @@ impl Cache {
         write_whole(&self.envelope_path(&Sha256::digest(bytes).into()), bytes)
     }
 
-    /// The release objects that `server` gave last, of this target: for this very device, and for its class. As they came.
+    /// The release objects that `server` gave last, of this shelf: for this very device, and for its class. As they came.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Write`]
@@ -335,10 +334,14 @@ impl Cache {
 
     fn release_path(&self, server: &str, kind: &Kind, device: Option<Uuid>) -> PathBuf {
         let server = hex::encode(Sha256::digest(server));
-        let Kind { vendor, class, target, .. } = kind;
-        let target = if *target == Target::Table { ".table" } else { "" };
+        let Kind { vendor, class, shelf, .. } = kind;
+        let shelf = match shelf {
+            Shelf::Firmware => "",
+            Shelf::Table => ".table",
+            Shelf::Both => ".both",
+        };
         let device = device.map(|device| format!(".{device}")).unwrap_or_default();
-        self.root.join("releases").join(server).join(format!("{vendor}.{class}{target}{device}.json"))
+        self.root.join("releases").join(server).join(format!("{vendor}.{class}{shelf}{device}.json"))
     }
 }
 

@@ -12,8 +12,9 @@ use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use suit_manifest::report::{MAX_REPORT_NONCE_LEN, MIN_REPORT_NONCE_LEN};
 use trust::host::RecoveryFile;
+
 #[cfg(feature = "http")]
-use update_protocol::profile::Component;
+use crate::server::Shelf;
 
 /// Find devices on the CAN bus, verify releases and install them
 #[derive(Debug, Parser)]
@@ -236,12 +237,13 @@ pub(crate) enum Wanted {
 
 #[cfg(feature = "http")]
 impl Wanted {
-    /// What is looked for, for a device that has a table or not: the firmware comes first, since it confirms the table.
-    pub(crate) fn components(self, has_table: bool) -> &'static [Component] {
+    /// What is looked for, for a device that has a table or not, in the order in which it comes: what is beyond a release of
+    /// both goes by it, and the firmware confirms the table.
+    pub(crate) fn shelves(self, has_table: bool) -> &'static [Shelf] {
         match (self, has_table) {
-            (Self::Firmware, _) | (Self::All, false) => &[Component::Firmware],
-            (Self::Table, _) => &[Component::Table],
-            (Self::All, true) => &[Component::Firmware, Component::Table],
+            (Self::Firmware, _) | (Self::All, false) => &[Shelf::Firmware],
+            (Self::Table, _) => &[Shelf::Table],
+            (Self::All, true) => &[Shelf::Both, Shelf::Firmware, Shelf::Table],
         }
     }
 }

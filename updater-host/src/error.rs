@@ -317,8 +317,8 @@ pub(crate) enum Error {
     ServerAnswer(ServerAnswerError),
     /// There is nothing for this kind of device.
     #[cfg(feature = "http")]
-    #[error("the server has no release of {} for vendor {vendor} and class {class}", .target.name())]
-    NoRelease { vendor: uuid::Uuid, class: uuid::Uuid, target: suit_manifest::Target },
+    #[error("the server has no release of {} for vendor {vendor} and class {class}", .shelf.words())]
+    NoRelease { vendor: uuid::Uuid, class: uuid::Uuid, shelf: crate::server::Shelf },
     /// There are releases for this kind of device, and none that may be installed now.
     #[cfg(feature = "http")]
     #[error("the server offers none of its releases for this device: {detail}")]

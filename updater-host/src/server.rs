@@ -4,9 +4,11 @@
 //! decides is verified afterwards from its signature.
 
 mod download;
+mod shelf;
 pub(crate) mod wire;
 
 pub(crate) use download::Fetching;
+pub(crate) use shelf::Shelf;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +21,6 @@ use server_client::{
     MAX_CA_FILE_LEN, MAX_JSON_LEN, Refusal, authorities, bearer, cause, is_refusal, is_web_page, parse_url,
     transfer_time, url_of, waited_for,
 };
-use suit_manifest::Target;
 use suit_manifest::author::inspect;
 use suit_manifest::limits::MAX_ENVELOPE_LEN;
 use trust::{Domain, MAX_REVOCATION_LIST_LEN, SuccessionNumber};
@@ -31,8 +32,8 @@ use crate::files::{self, MAX_IMAGE_LEN};
 use crate::output::ServerWait;
 use crate::release::NamedImage;
 use wire::{
-    DeviceBody, EventBody, KeptReport, RegisteredDevice, ReleaseObject, SaidBody, SuccessionObject,
-    SuccessionPage,
+    DeviceBody, EventBody, ImageObject, KeptReport, RegisteredDevice, ReleaseObject, SaidBody,
+    SuccessionObject, SuccessionPage,
 };
 
 /// How long a connection may take to come up.
@@ -78,7 +79,7 @@ pub(crate) struct Kind {
     pub(crate) class: Uuid,
     pub(crate) device: Uuid,
     /// What of it the release is to install.
-    pub(crate) target: Target,
+    pub(crate) shelf: Shelf,
 }
 
 /// The newest release for a kind of device, as the server tells it.
@@ -96,6 +97,8 @@ pub(crate) struct Latest {
     pub(crate) device: Option<Uuid>,
     /// Digest and size of the image; only for an envelope whose own word the host could not check.
     pub(crate) image: NamedImage,
+    /// The same of the table of a release of both.
+    pub(crate) table_image: Option<NamedImage>,
 }
 
 impl Latest {
@@ -107,15 +110,16 @@ impl Latest {
         let release: ReleaseObject = serde_json::from_slice(&object)
             .map_err(|error| Error::ServerAnswer(ServerAnswerError::Json(error)))?;
         let digest = |text: &str| digest_of_hex(text).ok_or(Error::ServerAnswer(ServerAnswerError::Digest));
+        let named = |image: ImageObject| {
+            Ok::<_, Error>(NamedImage { digest: digest(&image.sha256)?, size: image.size.min(MAX_IMAGE_LEN) })
+        };
         Ok(Self {
             manifest_digest: digest(&release.manifest_digest)?,
             envelope_digest: digest(&release.envelope_sha256)?,
             sequence: release.sequence,
             device: release.device,
-            image: NamedImage {
-                digest: digest(&release.image.sha256)?,
-                size: release.image.size.min(MAX_IMAGE_LEN),
-            },
+            image: named(release.image)?,
+            table_image: release.table_image.map(named).transpose()?,
             object,
         })
     }
@@ -198,18 +202,18 @@ impl Server {
             .append_pair("class", &kind.class.to_string())
             .append_pair("device", &kind.device.to_string());
         // Firmware goes without saying, also to a server of an earlier version.
-        if kind.target == Target::Table {
-            url.query_pairs_mut().append_pair("target", kind.target.name());
+        if kind.shelf != Shelf::Firmware {
+            url.query_pairs_mut().append_pair("target", kind.shelf.name());
         }
-        // That one has no tables, and says that it does not know the question.
+        // That one has nothing else, and says that it does not know the question.
         let has_none = |error: &Error| {
-            has_code(error, NO_RELEASE) || (kind.target == Target::Table && has_code(error, NO_QUESTION))
+            has_code(error, NO_RELEASE) || (kind.shelf != Shelf::Firmware && has_code(error, NO_QUESTION))
         };
         match self.ask(url, MAX_JSON_LEN).await {
             Ok(object) => Latest::read(object),
             Err(error) if has_none(&error) => {
-                let Kind { vendor, class, target, .. } = *kind;
-                Err(Error::NoRelease { vendor, class, target })
+                let Kind { vendor, class, shelf, .. } = *kind;
+                Err(Error::NoRelease { vendor, class, shelf })
             }
             Err(Error::ServerRefused { code: Some(code), detail, .. }) if code == NOT_OFFERED => {
                 Err(Error::NotOffered { detail })

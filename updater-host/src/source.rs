@@ -22,7 +22,7 @@ use crate::release::{
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Online, fetch_records, fetched_records, keep_successions};
+pub(crate) use online::{Online, Question, fetch_records, fetched_records, keep_successions};
 
 /// What there is for a device.
 #[derive(Debug)]

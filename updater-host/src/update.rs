@@ -7,6 +7,7 @@ mod prepared;
 mod standing;
 
 use trust::{RevocationList, TrustStoreBuf};
+use update_protocol::profile::Component;
 
 use self::offers::Offered;
 use self::outcome::{UpdateReport, UpdateResult, report};
@@ -19,7 +20,7 @@ use crate::cache::Cache;
 use crate::cli::{Cli, Update};
 use crate::commands::report::check_free;
 use crate::connection::Connection;
-use crate::device::{Device, DeviceTrust};
+use crate::device::{Device, DeviceTrust, target_of};
 use crate::error::{Error, Moment, Subject};
 use crate::install::{Delivered, Delivery, NewestList, Refused};
 use crate::interrupt::Interrupt;
@@ -128,26 +129,26 @@ impl Run<'_> {
         known: &Known<'_>,
     ) -> Result<UpdateReport, Error> {
         self.ask(&mut reached, &offers, known.trusted).await?;
-        let mut offers = offers.into_iter();
-        let first = offers.next().ok_or(Error::NothingToInstall)?;
-        let mut report = self.one(&mut reached, first, known).await?;
-        let Some(table) = offers.next() else { return Ok(report) };
-        if !report.is_settled() {
-            self.output.say("The table is left as it is: what runs would have to confirm it.");
-            return Ok(report);
+        let mut report: Option<UpdateReport> = None;
+        for offered in offers {
+            let component = offered.component;
+            if let Some(before) = &report {
+                if !before.is_settled() {
+                    let what = target_of(component).name();
+                    let words = format!("The {what} is left as it is: what runs would have to confirm it.");
+                    self.output.say(&words);
+                    break;
+                }
+                before.tell(self.output);
+                reached.look_again().await?;
+            }
+            let next = self.one(&mut reached, offered, known).await?;
+            report = Some(match report {
+                Some(before) if component == Component::Table => before.followed_by(next),
+                _ => next,
+            });
         }
-        report.tell(self.output);
-        let node = reached.device.node;
-        let read = Session::new(&mut reached.connection, node).device().await;
-        let read = read.map_err(|trouble| trouble.with(&reached.connection, node, READING))?;
-        if read.serial != reached.device.serial {
-            let (expected, found) = (reached.device.serial.to_string(), read.serial.to_string());
-            return Err(Error::DeviceChanged { expected, found });
-        }
-        let trust = read.trust.clone().or(reached.device.trust.take());
-        reached.device = Device { trust, ..read };
-        report.table = Some(Box::new(self.one(&mut reached, table, known).await?));
-        Ok(report)
+        report.ok_or(Error::NothingToInstall)
     }
 
     /// Brings the device one release.
@@ -211,6 +212,23 @@ impl Run<'_> {
 struct Reached {
     connection: Connection,
     device: Device,
+}
+
+impl Reached {
+    /// Reads what the device is now, after an update.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        let Self { connection, device } = self;
+        let node = device.node;
+        let read = Session::new(connection, node).device().await;
+        let read = read.map_err(|trouble| trouble.with(connection, node, READING))?;
+        if read.serial != device.serial {
+            let (expected, found) = (device.serial.to_string(), read.serial.to_string());
+            return Err(Error::DeviceChanged { expected, found });
+        }
+        let trust = read.trust.clone().or(device.trust.take());
+        *device = Device { trust, ..read };
+        Ok(())
+    }
 }
 
 /// What is known here before anything is sent.

@@ -1,6 +1,7 @@
 //! A configuration table, from `create --table` to an application that confirms it, beside the firmware.
 
 mod both;
+mod both_served;
 mod served;
 
 use device_harness::factory::{description, device_key, encrypted, provisioning_block_with};

@@ -85,7 +85,7 @@ fn kind(class: u128, device: u128) -> Kind {
         vendor: Uuid::from_u128(1),
         class: Uuid::from_u128(class),
         device: Uuid::from_u128(device),
-        target: Target::Firmware,
+        shelf: Shelf::Firmware,
     }
 }
 
@@ -117,16 +117,18 @@ fn what_was_withdrawn_before_the_last_fetch_is_not_kept() {
 #[test]
 fn host52_a_kept_table_is_no_kept_firmware() {
     let (_folder, cache) = cache();
-    let tables = Kind { target: Target::Table, ..kind(2, 3) };
+    let [tables, both] = [Shelf::Table, Shelf::Both].map(|shelf| Kind { shelf, ..kind(2, 3) });
     let found = |kind| cache.release_objects("http://a", &kind).unwrap();
     for device in [None, Some(3)] {
-        cache.keep_release_object("http://a", &kind(2, 3), &latest(5, device)).unwrap();
-        cache.keep_release_object("http://a", &tables, &latest(9, device)).unwrap();
+        for (kind, sequence) in [(kind(2, 3), 5), (tables, 9), (both, 7)] {
+            cache.keep_release_object("http://a", &kind, &latest(sequence, device)).unwrap();
+        }
         assert_eq!(found(kind(2, 3)).first(), Some(&latest(5, device).object));
         assert_eq!(found(tables).first(), Some(&latest(9, device).object));
+        assert_eq!(found(both).first(), Some(&latest(7, device).object));
     }
     cache.forget_release_objects("http://a", &tables).unwrap();
-    assert_eq!((found(kind(2, 3)).len(), found(tables).len()), (2, 0));
+    assert_eq!([kind(2, 3), tables, both].map(|kind| found(kind).len()), [2, 0, 2]);
 }
 
 #[test]

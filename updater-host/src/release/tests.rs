@@ -69,6 +69,14 @@ impl Made {
         self
     }
 
+    /// The same with a table beside the firmware.
+    pub(crate) fn with_table(mut self, table: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(table).into();
+        self.description.table =
+            Some(SlotImage { digest, size: table.len() as u64, uri: image_uri(&digest), encryption: None });
+        self
+    }
+
     pub(crate) fn envelope(&self) -> Vec<u8> {
         self.envelope_by(&root())
     }

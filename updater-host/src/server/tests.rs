@@ -9,8 +9,7 @@ pub(crate) mod fake;
 
 const VENDOR: Uuid = Uuid::from_u128(1);
 const CLASS: Uuid = Uuid::from_u128(2);
-const KIND: Kind =
-    Kind { vendor: VENDOR, class: CLASS, device: Uuid::from_u128(3), target: Target::Firmware };
+const KIND: Kind = Kind { vendor: VENDOR, class: CLASS, device: Uuid::from_u128(3), shelf: Shelf::Firmware };
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(bytes).into()
@@ -164,6 +163,7 @@ async fn another_envelope_than_the_one_that_is_listed_is_refused() {
         sequence: 1,
         device: None,
         image: NamedImage { digest: [0; 32], size: 0 },
+        table_image: None,
     };
     let error = client(&server).envelope(&latest).await.unwrap_err();
     assert_eq!((error.code().as_str(), error.exit_code()), ("server-answer", 7));
@@ -424,8 +424,10 @@ async fn a_web_page_is_no_answer() {
 #[tokio::test]
 async fn a_server_that_knows_of_no_tables_has_none() {
     let server = FakeServer::start(|_| Answer::new(400, br#"{"code":"request-malformed"}"#.to_vec()));
-    let tables = Kind { target: Target::Table, ..KIND };
-    assert_eq!(client(&server).latest(&tables).await.unwrap_err().code(), "no-release");
+    for shelf in [Shelf::Table, Shelf::Both] {
+        let kind = Kind { shelf, ..KIND };
+        assert_eq!(client(&server).latest(&kind).await.unwrap_err().code(), "no-release");
+    }
     assert_eq!(client(&server).latest(&KIND).await.unwrap_err().code(), "request-malformed");
 }
 

@@ -12,6 +12,9 @@ pub(crate) struct ReleaseObject {
     #[serde(default)]
     pub(crate) device: Option<Uuid>,
     pub(crate) image: ImageObject,
+    /// The table that comes with firmware.
+    #[serde(default)]
+    pub(crate) table_image: Option<ImageObject>,
     /// SHA-256 over the bstr-wrapped manifest; its name in the API.
     pub(crate) manifest_digest: String,
     /// SHA-256 over the envelope.

@@ -3,18 +3,29 @@
 use suit_manifest::reason::Reason;
 use trust::host::read_unverified_revocation;
 use trust::{Domain, RevocationList, TrustStoreBuf, read_unverified_succession};
-use update_protocol::profile::Mode;
+use update_protocol::profile::{Component, Mode};
 use uuid::Uuid;
 
-use super::{HostChecks, Offer, check_envelope, sendable};
+use self::images::{Fetched, Wanted};
+use super::{HostChecks, Offer, check_envelope, check_half, half, sendable};
 use crate::cache::Cache;
-use crate::device::{Device, target_of};
+use crate::device::Device;
 use crate::error::{Error, ServerAnswerError, Subject};
-use crate::output::{Output, Transfer};
+use crate::output::Output;
 use crate::plan::ReleaseName;
-use crate::release::{NamedImage, Release};
-use crate::server::{Fetching, Kind, Latest, Server};
+use crate::release::{Facts, Release};
+use crate::server::{Kind, Latest, Server, Shelf};
 use crate::trusted::{PendingList, Records, add_list, refused};
+
+mod images;
+
+/// Which release a server is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question {
+    pub(crate) shelf: Shelf,
+    /// The number of a release of both that comes first: what is not above it is older then.
+    pub(crate) above: Option<u64>,
+}
 
 /// A server and what was fetched from it.
 #[derive(Debug)]
@@ -119,22 +130,23 @@ impl Online<'_> {
         Ok(())
     }
 
-    /// The newest release for what a device is turned to, checked, unless it is older than what the device accepts. Without the server:
-    /// the one that was fetched last.
+    /// The newest release of a shelf for a device that is turned to it, checked, unless it is older than what the device accepts.
+    /// Without the server: the one that was fetched last.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
     pub(crate) async fn release(
         &self,
         trusted: &TrustStoreBuf,
-        device: &Device,
+        device: &mut Device,
+        Question { shelf, above }: Question,
         checks: HostChecks,
     ) -> Result<Offer, Error> {
         let kind = Kind {
             vendor: device.vendor(),
             class: device.class(),
             device: Uuid::from_bytes(device.identity.device),
-            target: target_of(device.component),
+            shelf,
         };
         let server = self.server.name();
         let mut is_kept = false;
@@ -179,11 +191,17 @@ impl Online<'_> {
             }
             return Err(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "release" }));
         }
-        let checked = check_envelope(&envelope, trusted, device);
-        if let Err(Error::Refused { reason: Reason::SequenceRollback, .. }) = &checked
-            && checks == HostChecks::Enforced
-            && device.state.mode == Mode::Application
-        {
+        let checked = judged(&envelope, trusted, device, shelf);
+        let is_older = match &checked {
+            // Of both, whatever is checked: there are newer ones of each.
+            Err(error) if shelf == Shelf::Both => is_rollback(error),
+            Err(error) => {
+                is_rollback(error) && checks == HostChecks::Enforced && device.state.mode == Mode::Application
+            }
+            Ok((facts, Some(_))) => is_passed(device, facts),
+            Ok((facts, None)) => above.is_some_and(|above| facts.sequence <= above),
+        };
+        if is_older {
             self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
             return Ok(Offer::Older(ReleaseName {
                 version: None,
@@ -191,16 +209,32 @@ impl Online<'_> {
                 manifest_digest: Some(hex::encode(latest.manifest_digest)),
             }));
         }
-        let facts = checks.apply(checked, self.output)?;
-        let named = facts.as_ref().map_or(latest.image, |facts| facts.image);
-        let other = facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named);
-        let (image, other_image) = self.images(named, other, is_kept).await?;
+        let (facts, of_table) = checks.apply(checked, self.output)?.unzip();
+        let of_table = of_table.flatten();
+        let table = match shelf {
+            Shelf::Firmware | Shelf::Table => None,
+            // Where the checks are skipped, the server's word is all there is.
+            Shelf::Both => Some(
+                of_table
+                    .as_ref()
+                    .map(|facts| facts.image)
+                    .or(latest.table_image)
+                    .ok_or(Error::ServerAnswer(ServerAnswerError::OtherContent { what: "release" }))?,
+            ),
+        };
+        let wanted = Wanted {
+            image: facts.as_ref().map_or(latest.image, |facts| facts.image),
+            table,
+            other: facts.as_ref().and_then(|facts| facts.other_image).map(|other| other.named),
+        };
+        let Fetched { image, table, other } = self.images(wanted, is_kept).await?;
         // An answer that leads nowhere takes no kept release away.
         if facts.is_some() {
             self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
         }
         let envelope = sendable(envelope, checks, self.output)?;
-        Ok(Offer::Release(Release { envelope, image, other_image, facts, table: None }))
+        let table = table.map(|table| half(&envelope, of_table, table));
+        Ok(Offer::Release(Release { envelope, image, other_image: other, facts, table }))
     }
 
     fn kept(&self, outcome: Result<(), Error>) -> Result<(), Error> {
@@ -221,90 +255,40 @@ impl Online<'_> {
         self.kept(self.cache.keep_envelope(&envelope))?;
         Ok(envelope)
     }
+}
 
-    /// The image for the slot that the device writes, and the one for the other slot: for this device when a trial ends,
-    /// and for other devices of the class. Without the other one the update goes on.
-    async fn images(
-        &self,
-        named: NamedImage,
-        other: Option<NamedImage>,
-        is_kept: bool,
-    ) -> Result<(Vec<u8>, Option<Vec<u8>>), Error> {
-        let is_here = |named: NamedImage| -> Result<bool, Error> {
-            Ok(self.cache.image(&named.digest, named.size)?.is_some())
-        };
-        let here = is_here(named)?;
-        // The server is away: what is here is all there is.
-        let other_here = match other {
-            Some(other) => is_kept || is_here(other)?,
-            None => true,
-        };
-        let first = if here { 0 } else { named.size };
-        let total = other.filter(|_| !other_here).map_or(first, |other| first.saturating_add(other.size));
-        let image = self.image(named, 0, total).await;
-        if is_kept && image.as_ref().is_err_and(Error::is_offline) {
-            self.warn_of_damage();
-        }
-        let image = image?;
-        let other_image = match other {
-            Some(other) if is_kept => self.cache.image(&other.digest, other.size)?,
-            Some(other) => match self.image(other, first, total).await {
-                Ok(image) => Some(image),
-                Err(error) => {
-                    let words = format!("{error}; the image for the other slot is fetched the next time");
-                    self.output.warn(&error.code(), &words);
-                    None
-                }
-            },
-            None => None,
-        };
-        Ok((image, other_image))
+/// What the host finds in the envelope of a release: of what the device is turned to, and of the table that comes with it. Of a
+/// release of both the device is turned to the firmware in the end.
+fn judged(
+    envelope: &[u8],
+    trusted: &TrustStoreBuf,
+    device: &mut Device,
+    shelf: Shelf,
+) -> Result<(Facts, Option<Facts>), Error> {
+    if shelf != Shelf::Both {
+        return Ok((check_envelope(envelope, trusted, device)?, None));
     }
+    device.turn(Component::Table)?;
+    let table = check_half(envelope, trusted, device);
+    device.turn(Component::Firmware)?;
+    match (check_half(envelope, trusted, device), table) {
+        (Ok(firmware), Ok(table)) => Ok((firmware, Some(table))),
+        // One half that is beyond it is enough.
+        (Err(_), Err(error)) if is_rollback(&error) => Err(error),
+        (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+    }
+}
 
-    /// An image from the cache or the server. Of `total` bytes from the server, `before` are here already.
-    async fn image(&self, named: NamedImage, before: u64, total: u64) -> Result<Vec<u8>, Error> {
-        let NamedImage { digest, size } = named;
-        if let Some(image) = self.cache.image(&digest, size)? {
-            return Ok(image);
-        }
-        match self.fetch_image(self.cache, named, before, total).await {
-            Err(error @ Error::Write { .. }) => {
-                // The disk of the data folder is full; that of temporary files may not be.
-                let Ok(folder) = tempfile::TempDir::new() else { return Err(error) };
-                self.output.warn(&error.code(), &format!("{error}; the image is fetched for this run only"));
-                let cache = Cache::new(folder.path().to_owned());
-                match self.fetch_image(&cache, named, before, total).await {
-                    // No disk takes it: that of the data folder is the one to make room on.
-                    Err(Error::Write { .. }) => Err(error),
-                    fetched => fetched,
-                }
-            }
-            fetched => fetched,
-        }
-    }
+fn is_rollback(error: &Error) -> bool {
+    matches!(error, Error::Refused { reason: Reason::SequenceRollback, .. })
+}
 
-    async fn fetch_image(
-        &self,
-        cache: &Cache,
-        named: NamedImage,
-        before: u64,
-        total: u64,
-    ) -> Result<Vec<u8>, Error> {
-        self.output.progress_begin(Transfer::FromServer, before, total);
-        let fetched = self
-            .server
-            .image(cache, &named.digest, named.size, &mut |fetching| match fetching {
-                Fetching::At(bytes) => {
-                    self.output.progress(Transfer::FromServer, before.saturating_add(bytes), total);
-                }
-                Fetching::ByAnother => {
-                    self.output.say("  Another program downloads the same image; waiting for it.");
-                }
-            })
-            .await;
-        self.output.progress_end();
-        fetched
-    }
+/// Whether the device has something newer than a release of both, in either place: then it is a way back, and what is newer may be
+/// on trial.
+fn is_passed(device: &Device, facts: &Facts) -> bool {
+    [Component::Firmware, Component::Table]
+        .iter()
+        .any(|component| device.of(*component).is_some_and(|state| state.active_sequence > facts.sequence))
 }
 
 #[cfg(test)]

@@ -64,7 +64,11 @@ impl Run<'_> {
         if !asks || options.yes {
             return Ok(());
         }
-        let question = if shown > 1 { "Install both?" } else { "Install it?" };
+        let question = match shown {
+            1 => "Install it?",
+            2 => "Install both?",
+            _ => "Install all three?",
+        };
         let confirmed = interrupt.or(Moment::BeforeTransfer, output.confirm(question)).await?;
         if confirmed { Ok(()) } else { Err(Error::Declined) }
     }

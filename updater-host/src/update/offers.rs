@@ -1,15 +1,21 @@
-//! What there is for a device: a release in files, or the newest ones of a server, its firmware and its table.
+//! What there is for a device: a release in files, or the newest ones of a server, of both, of its firmware and of its table.
 
 use trust::TrustStoreBuf;
 use update_protocol::profile::Component;
 
 use super::Run;
+#[cfg(feature = "http")]
+use super::standing::is_done;
 use crate::device::Device;
 use crate::error::Error;
 #[cfg(feature = "http")]
 use crate::output::Output;
 #[cfg(feature = "http")]
 use crate::reporting::Reporting;
+#[cfg(feature = "http")]
+use crate::server::Shelf;
+#[cfg(feature = "http")]
+use crate::source::Question;
 use crate::source::{self, Offer};
 
 /// What there is for a component of the device.
@@ -47,37 +53,103 @@ impl Run<'_> {
         device: &mut Device,
     ) -> Vec<Offered> {
         let has_table = device.of(Component::Table).is_some();
-        let mut offers = Vec::new();
-        for component in self.options.target.components(has_table) {
-            let offer = match device.turn(*component) {
-                Ok(()) => reporting.online(self.output).release(trusted, device, self.checks).await,
+        let online = reporting.online(self.output);
+        let (mut both, mut halves) = (None, Vec::new());
+        let (mut above, mut is_there) = (None, false);
+        for shelf in self.options.target.shelves(has_table) {
+            let component = shelf.component();
+            let question = Question { shelf: *shelf, above };
+            let offer = match device.turn(component) {
+                Ok(()) => online.release(trusted, device, question, self.checks).await,
                 Err(error) => Err(error),
             };
-            offers.push(Offered {
-                component: *component,
-                offer,
-                is_tried: *component == Component::Firmware,
-            });
+            if *shelf == Shelf::Both
+                && let Ok(Offer::Release(release)) = &offer
+            {
+                above = release.facts.as_ref().map(|facts| facts.sequence);
+                is_there = is_done(device, release, self.options);
+            }
+            let offered = Offered { component, offer, is_tried: component == Component::Firmware };
+            match shelf {
+                Shelf::Both => both = Some(offered),
+                Shelf::Firmware | Shelf::Table => halves.push(offered),
+            }
         }
-        chosen(offers, self.output)
+        let chosen = Answers { both, halves, is_there };
+        chosen.chosen(self.output)
     }
 }
 
-/// Those of several offers that there are. One that the server does not have stops no other: with none at all the first one says why.
+/// What a server answered.
 #[cfg(feature = "http")]
-fn chosen(mut offers: Vec<Offered>, output: &Output) -> Vec<Offered> {
-    let is_missing =
-        |offered: &Offered| matches!(offered.offer, Err(Error::NoRelease { .. } | Error::NotOffered { .. }));
-    if offers.iter().all(is_missing) {
-        offers.truncate(1);
-        return offers;
-    }
-    for missing in offers.extract_if(.., |offered| is_missing(offered)) {
-        match (missing.component, missing.offer) {
-            // Mostly there are none.
-            (Component::Table, Err(Error::NoRelease { .. })) | (_, Ok(_)) => {}
-            (_, Err(error)) => output.warn(&error.code(), &error.to_string()),
-        }
-    }
-    offers
+struct Answers {
+    /// Firmware and a table in one release.
+    both: Option<Offered>,
+    /// Firmware, and a table.
+    halves: Vec<Offered>,
+    /// The device has that of both.
+    is_there: bool,
 }
+
+#[cfg(feature = "http")]
+impl Answers {
+    /// Those of several answers that are brought. What the server does not have stops nothing else: with nothing at all the first one
+    /// says why.
+    fn chosen(self, output: &Output) -> Vec<Offered> {
+        let Self { both, mut halves, is_there } = self;
+        let warn = |error: &Error| output.warn(&error.code(), &error.to_string());
+        let both = match both {
+            Some(Offered { offer: Ok(offer), component, is_tried }) => {
+                let is_new = matches!(offer, Offer::Release(_));
+                halves.retain(|half| match &half.offer {
+                    // What is left is beyond it.
+                    Ok(Offer::Older(_)) => !is_new,
+                    Err(Error::NoRelease { .. }) => false,
+                    Ok(Offer::Release(_)) => true,
+                    Err(error) => {
+                        let is_passed_over = is_missing(half) || error.is_offline();
+                        if is_passed_over {
+                            warn(error);
+                        }
+                        !is_passed_over
+                    }
+                });
+                if halves.is_empty() || is_new && !is_there {
+                    halves.insert(0, Offered { component, offer: Ok(offer), is_tried });
+                }
+                return halves;
+            }
+            Some(Offered { offer: Err(Error::NoRelease { .. }), .. }) => None,
+            Some(Offered { offer: Err(error), .. })
+                if matches!(error, Error::NotOffered { .. }) || error.is_offline() =>
+            {
+                if halves.iter().any(|half| half.offer.is_ok()) {
+                    warn(&error);
+                }
+                None
+            }
+            other => other,
+        };
+        if halves.iter().all(is_missing) {
+            halves.truncate(1);
+            return both.into_iter().chain(halves).collect();
+        }
+        for missing in halves.extract_if(.., |half| is_missing(half)) {
+            match (missing.component, missing.offer) {
+                // Mostly there are none.
+                (Component::Table, Err(Error::NoRelease { .. })) | (_, Ok(_)) => {}
+                (_, Err(error)) => warn(&error),
+            }
+        }
+        both.into_iter().chain(halves).collect()
+    }
+}
+
+/// Whether the server has nothing of it.
+#[cfg(feature = "http")]
+fn is_missing(offered: &Offered) -> bool {
+    matches!(offered.offer, Err(Error::NoRelease { .. } | Error::NotOffered { .. }))
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests;

@@ -54,9 +54,9 @@ pub(crate) struct UpdateReport {
     /// The release installs a table too, which shares its end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) with_table: bool,
-    /// How the update of the table ended that followed this one of the firmware.
+    /// How the update of the table ended that followed this one of the firmware, or of both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) table: Option<Box<Self>>,
+    table: Option<Box<Self>>,
 }
 
 /// The same before the end of the program.
@@ -90,6 +90,12 @@ impl UpdateReport {
             UpdateResult::Confirmed | UpdateResult::UpToDate | UpdateResult::NothingNewer => true,
             UpdateResult::Trial | UpdateResult::Reverted => false,
         }
+    }
+
+    /// The same, with the update of the table that came after it.
+    pub(super) fn followed_by(mut self, table: Self) -> Self {
+        self.table = Some(Box::new(table));
+        self
     }
 
     /// Tells how it ended, where another update follows.

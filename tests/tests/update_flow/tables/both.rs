@@ -10,7 +10,7 @@ use crate::relay::{Manner, Relay};
 
 /// A release of firmware and a table, in files.
 impl Bench {
-    fn both(&self, sequence: u64, life: Life, table: &[u8]) {
+    pub(super) fn both(&self, sequence: u64, life: Life, table: &[u8]) {
         self.release(sequence, life);
         let image = std::fs::read(self.path(&format!("{sequence}.bin"))).expect("an image");
         let update = with_table(&description(sequence, &image), &table_description(sequence, table));

@@ -7,19 +7,19 @@ use crate::bench::{Bench, Ended, Life, UpdateServer, from_server};
 
 impl Bench {
     /// Makes a table and publishes it.
-    fn publish_table(&self, server: &UpdateServer, sequence: u64, content: &[u8]) {
+    pub(super) fn publish_table(&self, server: &UpdateServer, sequence: u64, content: &[u8]) {
         self.table(sequence, content);
         let (envelope, table) = (format!("table-{sequence}.suit"), format!("table-{sequence}.bin"));
         server.publish_files(self, &[&envelope, "--image", &table]);
     }
 
-    fn fetch(&self, server: &UpdateServer, more: &[&str]) -> Ended {
+    pub(super) fn fetch(&self, server: &UpdateServer, more: &[&str]) -> Ended {
         self.run(&[&from_server(&server.url)[..], more].concat())
     }
 }
 
 /// What became of firmware and of table in the last line: result, sequence number.
-fn both(ended: &Ended) -> [(Value, Value); 2] {
+pub(super) fn two_ends(ended: &Ended) -> [(Value, Value); 2] {
     let table = &ended.last["table"];
     assert_eq!((&ended.last["target"], &table["target"]), (&json!("firmware"), &json!("table")));
     [&ended.last, table].map(|report| (report["result"].clone(), report["after"]["sequence"].clone()))
@@ -46,13 +46,13 @@ fn srv65_a_server_brings_firmware_and_table_each_its_newest() {
     let ended = bench.fetch(&server, &[]);
     ended.is_result("confirmed", 0);
     let confirmed = json!("confirmed");
-    assert_eq!(both(&ended), [(confirmed.clone(), json!(2)), (confirmed.clone(), json!(41))]);
+    assert_eq!(two_ends(&ended), [(confirmed.clone(), json!(2)), (confirmed.clone(), json!(41))]);
     let told = ended.stdout.lines().filter(|line| line.contains("\"event\":\"updated\"")).count();
     assert_eq!(told, 1, "{}", ended.stdout);
     assert_eq!(bench.table_of_device(), (json!(41), confirmed));
     let again = bench.fetch(&server, &[]);
     let there = json!("up-to-date");
-    assert_eq!(both(&again), [(there.clone(), json!(2)), (there, json!(41))]);
+    assert_eq!(two_ends(&again), [(there.clone(), json!(2)), (there, json!(41))]);
     let firmware = bench.fetch(&server, &["--target", "firmware"]);
     firmware.is_result("up-to-date", 0);
     assert_eq!(firmware.last["table"], Value::Null);
@@ -78,7 +78,7 @@ fn srv65_a_server_brings_firmware_and_table_each_its_newest() {
 }
 
 /// Of what there is a plan, in the order in which they were shown.
-fn plans(ended: &Ended) -> Vec<String> {
+pub(super) fn plans(ended: &Ended) -> Vec<String> {
     let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let plans = lines.filter(|line| line["event"] == "plan");
     plans.map(|plan| plan["target"].as_str().expect("a target").to_owned()).collect()
@@ -123,7 +123,7 @@ fn without_the_server_firmware_and_table_come_from_the_cache() {
     bench.run(&unconfirmed).is_error("confirmation-needed", 2);
     drop(server);
     let ended = bench.run(&from_server(&url));
-    assert_eq!(both(&ended), [2, 1].map(|sequence| (json!("confirmed"), json!(sequence))));
+    assert_eq!(two_ends(&ended), [2, 1].map(|sequence| (json!("confirmed"), json!(sequence))));
     assert!(ended.stdout.contains("server-unreachable"), "{}", ended.stdout);
 }
 
@@ -157,7 +157,7 @@ fn a_table_that_does_not_come_leaves_the_firmware_that_came() {
     bench.publish_table(&server, 1, b"reject this");
     let ended = bench.fetch(&server, &["--confirm-timeout", "2s"]);
     ended.is_result("confirmed", 7);
-    assert_eq!(both(&ended)[1], (json!("trial"), json!(1)));
+    assert_eq!(two_ends(&ended)[1], (json!("trial"), json!(1)));
     // The host refuses one that is too large, and by then the firmware is there.
     bench.release(3, Life::Confirms);
     server.publish(&bench, 3);

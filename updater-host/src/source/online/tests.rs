@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use suit_manifest::Target;
 use trust::Anchor;
 use trust::author::{Signer as _, SoftwareKey};
 
@@ -9,6 +8,8 @@ use super::*;
 use crate::release::tests::{IMAGE, Made, device, trusted};
 use crate::server::tests::fake::{self, Answer, FakeServer};
 use crate::trusted::tests::{key, list, number, realm, revoking, succession};
+
+mod both;
 
 fn root(number: u8) -> SoftwareKey {
     SoftwareKey::from_seed(&[number; 32]).unwrap()
@@ -273,16 +274,30 @@ async fn release(cache: &Cache, server: &FakeServer) -> Result<Offer, Error> {
 }
 
 async fn release_for(device: &Device, cache: &Cache, server: &FakeServer) -> Result<Offer, Error> {
+    let shelf = match device.component {
+        Component::Firmware => Shelf::Firmware,
+        Component::Table => Shelf::Table,
+    };
+    asked_for(&mut device.clone(), Question { shelf, above: None }, cache, server, HostChecks::Enforced).await
+}
+
+async fn asked_for(
+    device: &mut Device,
+    question: Question,
+    cache: &Cache,
+    server: &FakeServer,
+    checks: HostChecks,
+) -> Result<Offer, Error> {
     let client = Server::new(&server.url(), None, None).unwrap();
     let output = Output::new(true, false);
     let online = Online { server: &client, cache, output: &output };
-    online.release(&trusted(), device, HostChecks::Enforced).await
+    online.release(&trusted(), device, question, checks).await
 }
 
 fn kept(cache: &Cache, server: &FakeServer) -> usize {
     let device = device();
     let id = Uuid::from_bytes(device.identity.device);
-    let kind = Kind { vendor: device.vendor(), class: device.class(), device: id, target: Target::Firmware };
+    let kind = Kind { vendor: device.vendor(), class: device.class(), device: id, shelf: Shelf::Firmware };
     cache.release_objects(&server.url(), &kind).unwrap().len()
 }
 
@@ -423,7 +438,7 @@ async fn what_cannot_be_kept_ends_no_update() {
     let server = Server::new(&fake.url(), None, None).unwrap();
     let output = Output::new(true, false);
     let online = Online { server: &server, cache: &bench.cache, output: &output };
-    let (size, named) = (IMAGE.len() as u64, NamedImage { digest, size: IMAGE.len() as u64 });
+    let (size, named) = (IMAGE.len() as u64, crate::release::NamedImage { digest, size: IMAGE.len() as u64 });
     assert_eq!(online.image(named, 0, size).await.unwrap(), IMAGE);
     std::fs::write(bench.folder.path().join("envelopes"), b"a file in place of the folder").unwrap();
     online.kept(bench.cache.keep_envelope(b"envelope")).unwrap();
