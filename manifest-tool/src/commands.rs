@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use trust::author::Signer;
+use trust::blocks::BlockSigner;
 use trust::{Anchor, CredentialClaims, MAX_NAME_LEN, PublicKey, Role, TrustStoreBuf};
 
 use crate::error::Error;
@@ -59,6 +60,11 @@ impl SigningKeyArguments {
     /// Opens the key, wherever it is kept.
     pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Error> {
         self.key.open(&self.secrets.of(&self.key)?)
+    }
+
+    /// Opens a key that signs blocks for devices of others.
+    pub(crate) fn open_block_signer(&self) -> Result<BlockSigner, Error> {
+        self.key.open_block_signer(&self.secrets.of(&self.key)?)
     }
 
     /// Its public half: the place may hold nothing else.

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use trust::PublicKey;
 use trust::author::Signer;
+use trust::blocks::BlockSigner;
 use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key, printable};
 use zeroize::Zeroizing;
 
@@ -79,6 +80,20 @@ impl Location {
             Place::Agent(key) => Box::new(ssh_agent::AgentSigner::open(&name, &key)?),
             Place::Program(key) => Box::new(exec::ProgramSigner::open(&key)?),
         })
+    }
+
+    /// Opens a private key that signs blocks for devices of others: of Ed25519, or in a file of P-256.
+    pub fn open_block_signer(&self, secrets: &Secrets) -> Result<BlockSigner, Error> {
+        match self.place()? {
+            Place::File(path) => private_key::open_block_signer(&path, &secrets.passphrase),
+            Place::Environment(variable) => {
+                let value = value_of(&variable)?;
+                private_key::parse_block_signer(Path::new(&self.name()), &value, &secrets.passphrase)
+            }
+            Place::Token(_) | Place::Agent(_) | Place::Program(_) => {
+                self.open(secrets).map(BlockSigner::Ed25519)
+            }
+        }
     }
 
     /// The public half, with as few secrets as the place asks for. A file may hold a public key.

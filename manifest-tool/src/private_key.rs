@@ -14,9 +14,10 @@ use std::path::Path;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use pkcs8::pkcs5::pbes2::{self, Kdf, Pbkdf2Params, Salt, ScryptParams};
 use pkcs8::pkcs5::{self, EncryptionScheme};
-use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
+use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef, SecretDocument};
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
+use trust::blocks::{BlockSigner, P256Key};
 use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, contains, is_private_key, printable, without_mark};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -28,8 +29,12 @@ use crate::passphrase::{PassphraseSource, Purpose};
 
 const PLAIN_LABEL: &str = "PRIVATE KEY";
 const OPENSSH_LABEL: &str = "OPENSSH PRIVATE KEY";
+/// ECPrivateKey (RFC 5915 section 4).
+const SEC1_LABEL: &str = "EC PRIVATE KEY";
+/// id-ecPublicKey (RFC 5480 section 2.1.1).
+const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// PEM of other algorithms, before PKCS#8 (RFC 7468 section 10).
-const OTHER_ALGORITHMS: [&str; 3] = ["EC PRIVATE KEY", "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
+const OTHER_ALGORITHMS: [&str; 3] = [SEC1_LABEL, "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
 /// Forms that are known and not read: how such a file begins, and its name.
 const OTHER_FORMS: [(&[u8], &str); 4] = [
     (b"-----BEGIN PGP", "an OpenPGP key"),
@@ -181,6 +186,42 @@ pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
 }
 
+/// Opens the content of a key file that signs blocks: a key of Ed25519, or one of P-256. `path` is for messages.
+pub fn parse_block_signer(
+    path: &Path,
+    file: &[u8],
+    passphrase: &PassphraseSource,
+) -> Result<BlockSigner, Error> {
+    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
+    let pem = private_block(file).map_err(unusable)?;
+    let mut der = Zeroizing::new(Vec::new());
+    pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
+    let of_p256 = |key: Option<P256Key>| {
+        key.map(|key| BlockSigner::P256(Box::new(key))).ok_or_else(|| unusable(KeyFault::Curve))
+    };
+    match pem.label() {
+        SEC1_LABEL => return of_p256(P256Key::from_sec1_der(&der)),
+        OPENSSH_LABEL => return Err(unusable(KeyFault::OpenSsh)),
+        _ => {}
+    }
+    let plain = plain_der(path, pem.label(), &der, || passphrase.passphrase(Purpose::Open, path))?;
+    let info = PrivateKeyInfoRef::try_from(plain.as_slice()).map_err(|_| unusable(KeyFault::Algorithm))?;
+    if info.algorithm.oid == ID_EC_PUBLIC_KEY {
+        return of_p256(P256Key::from_pkcs8_der(&plain));
+    }
+    let (_, key) = decode_der(path, PLAIN_LABEL, &plain, || {
+        Err(Error::Internal("an unencrypted key needed a passphrase"))
+    })?;
+    Ok(BlockSigner::Ed25519(Box::new(key)))
+}
+
+/// The same of a file.
+pub fn open_block_signer(path: &Path, passphrase: &PassphraseSource) -> Result<BlockSigner, Error> {
+    let file = read_secret(path, MAX_KEY_FILE_LEN)?;
+    warn_of_readers(path, &file);
+    parse_block_signer(path, &file, passphrase)
+}
+
 /// The public half of a private key file in any form, also of one that has to be imported before it signs.
 pub fn public_half(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<PublicKey, Error> {
     let (_, key) = foreign::decode(path, file, || passphrase.passphrase(Purpose::Open, path))?;
@@ -277,8 +318,27 @@ fn decode_der(
     passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
 ) -> Result<(Zeroizing<[u8; 32]>, SoftwareKey), Error> {
     let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
-    let mut pair = match label {
-        PLAIN_LABEL => KeypairBytes::from_pkcs8_der(der),
+    let plain = plain_der(path, label, der, passphrase)?;
+    let mut pair = KeypairBytes::from_pkcs8_der(&plain).map_err(|_| unusable(KeyFault::Algorithm))?;
+    let seed = Zeroizing::new(pair.secret_key);
+    pair.secret_key.zeroize();
+    let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
+    match &pair.public_key {
+        Some(public) if public.0 != *key.public_key().as_bytes() => Err(unusable(KeyFault::Halves)),
+        _ => Ok((seed, key)),
+    }
+}
+
+/// PKCS#8 without its encryption.
+fn plain_der(
+    path: &Path,
+    label: &str,
+    der: &[u8],
+    passphrase: impl FnOnce() -> Result<Zeroizing<String>, Error>,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
+    match label {
+        PLAIN_LABEL => Ok(Zeroizing::new(der.to_vec())),
         ENCRYPTED_LABEL => {
             let encrypted =
                 EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| unusable(KeyFault::Encryption))?;
@@ -295,19 +355,10 @@ fn decode_der(
                 ) => unusable(KeyFault::Encryption),
                 _ => Error::PassphraseWrong(path.to_owned()),
             })?;
-            KeypairBytes::from_pkcs8_der(plain.as_bytes())
+            Ok(plain.to_bytes())
         }
-        _ if OTHER_ALGORITHMS.contains(&label) => return Err(unusable(KeyFault::Algorithm)),
-        _ => return Err(unusable(KeyFault::Label)),
-    }
-    .map_err(|_| unusable(KeyFault::Algorithm))?;
-
-    let seed = Zeroizing::new(pair.secret_key);
-    pair.secret_key.zeroize();
-    let key = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
-    match &pair.public_key {
-        Some(public) if public.0 != *key.public_key().as_bytes() => Err(unusable(KeyFault::Halves)),
-        _ => Ok((seed, key)),
+        _ if OTHER_ALGORITHMS.contains(&label) => Err(unusable(KeyFault::Algorithm)),
+        _ => Err(unusable(KeyFault::Label)),
     }
 }
 

@@ -38,6 +38,7 @@ mod cli {
     mod memory_of_secrets;
     mod numbers;
     mod openssl;
+    mod p256_signer;
     mod page;
     mod personalize;
     mod personalize_refusals;

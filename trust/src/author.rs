@@ -225,6 +225,11 @@ fn sign1_with(payload: &[u8], signer: &dyn Signer, unprotected: Header) -> Resul
         .unprotected(unprotected)
         .try_create_detached_signature(payload, &[], |message| signature(signer, message).map(Vec::from))?
         .build();
+    tagged_sign1(sign1)
+}
+
+/// A COSE_Sign1 with its tag.
+pub(crate) fn tagged_sign1(sign1: coset::CoseSign1) -> Result<Vec<u8>, AuthorError> {
     encode(&Value::Tag(TAG_SIGN1, Box::new(sign1.to_cbor_value().map_err(|_| AuthorError::Encoding)?)))
 }
 

@@ -14,11 +14,13 @@ mod key;
 mod key_file;
 mod mac;
 mod sign;
+mod signer;
 
 use self::headers::Headers;
 pub use self::headers::{Algorithm, CoseStructure};
 pub use self::key::VerifyingKey;
 pub use self::key_file::VerifyingKeyError;
+pub use self::signer::{BlockSigner, P256Key};
 use crate::cbor::{Major, Reader, Span};
 use crate::cose::byte_string_head;
 use crate::device_keys::DeviceKeys;

@@ -88,9 +88,9 @@ impl Sign {
     }
 
     fn sign_alone(&self, out: &Path) -> Result<SignedAlone, Error> {
-        let signer = self.key.open()?;
-        let envelope = alone::signed(&self.envelope, signer.as_ref(), self.add)?;
-        let signed = SignedAlone::of(out, &envelope, signer.as_ref())?;
+        let signer = self.key.open_block_signer()?;
+        let envelope = alone::signed(&self.envelope, &signer, self.add)?;
+        let signed = SignedAlone::of(out, &envelope, &signer)?;
         write(out, &envelope, self.overwrite.existing())?;
         Ok(signed)
     }

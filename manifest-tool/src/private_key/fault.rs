@@ -25,6 +25,8 @@ pub enum KeyFault {
     Cost,
     /// Not an Ed25519 key.
     Algorithm,
+    /// Neither an Ed25519 key nor one of P-256, where one of both is asked for; or its halves belong to different keys.
+    Curve,
     /// The two halves belong to different keys.
     Halves,
     /// The public half would be a weak one.
@@ -48,6 +50,9 @@ impl KeyFault {
             Self::Pem(PemError::Several) => "Leave one private key in the file.",
             Self::Public => "Pass the private key of this pair.",
             Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
+            Self::Curve => {
+                "Use a key of Ed25519 or P-256: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
+            }
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
                 "Pass the file that manifest-tool key generate wrote."
@@ -70,6 +75,7 @@ impl std::fmt::Display for KeyFault {
             Self::Encryption => "its encryption is not supported",
             Self::Cost => "opening it costs more time or memory than the limits of this program",
             Self::Algorithm => "it is a key of another algorithm",
+            Self::Curve => "it is neither a key of Ed25519 nor one of P-256",
             Self::Halves => "its public half belongs to another key",
             Self::Unusable => "its public half is unusable",
         })

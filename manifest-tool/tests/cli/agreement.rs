@@ -363,7 +363,7 @@ fn templates_of_the_mti_profiles_are_composed_signed_and_opened() {
                  --subject ci --no-ledger --out example.cwt";
     workshop.ok(&split(issue));
     for (template, stem, algorithm, number) in [
-        ("mti-ed25519-ecdh-a128ctr", "ctr", "a128ctr", -65534),
+        ("mti-ecdh-a128ctr", "ctr", "a128ctr", -65534),
         ("mti-ed25519-ecdh-chacha20", "chacha", "chacha20-poly1305", 24),
     ] {
         let file = format!("{}/../docs/templates/{template}.toml", env!("CARGO_MANIFEST_DIR"));

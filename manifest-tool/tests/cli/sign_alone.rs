@@ -118,7 +118,7 @@ fn suit52_what_devices_of_ours_run_is_signed_with_a_credential() {
 }
 
 /// What `create` makes, with its installation severed.
-const ONE_IMAGE_SEVERED: &str = r##"
+pub(super) const ONE_IMAGE_SEVERED: &str = r##"
 format = 1
 sequence-number = 9
 components = [["app"]]

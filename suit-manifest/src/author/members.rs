@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 
 use ciborium::Value;
-use trust::author::Signer;
 
 use super::tree::{EnvelopeTree, MemberKey};
 use super::{AuthorError, bytes, encode};
@@ -72,13 +71,17 @@ pub fn take_apart(file: &[u8]) -> TakenApart<'_> {
 }
 
 /// The envelope with one more signature (section 8.3), by a key that its readers know: without a credential. `adds`:
-/// the blocks that are there are kept. Any envelope that [`EnvelopeTree::read`] takes is signed, whoever can run it.
+/// the blocks that are there are kept. `sign` makes a COSE_Sign1 over a payload. Any envelope that [`EnvelopeTree::read`] takes is signed, whoever can run it.
 ///
 /// # Errors
 /// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses the envelope, or the result; [`AuthorError::Signature`]
-pub fn sign_alone(envelope: &[u8], signer: &dyn Signer, adds: bool) -> Result<Vec<u8>, AuthorError> {
+pub fn sign_alone(
+    envelope: &[u8],
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, trust::author::AuthorError>,
+    adds: bool,
+) -> Result<Vec<u8>, AuthorError> {
     let before = EnvelopeTree::read(envelope)?;
-    let made = trust::author::sign1_detached(before.payload.bytes, signer).map_err(AuthorError::Signature)?;
+    let made = sign(before.payload.bytes).map_err(AuthorError::Signature)?;
     let kept = before.blocks.iter().filter(|_| adds).map(|block| block.bytes);
     let blocks: Vec<&[u8]> = kept.chain([made.as_slice()]).collect();
     let wrapper = [before.payload.bytes].into_iter().chain(blocks.iter().copied()).map(bytes).collect();

@@ -7,8 +7,7 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{digest_name, inspect, sign_alone};
-use trust::author::Signer;
-use trust::blocks::{CoseStructure, Keys, VerifyingKey};
+use trust::blocks::{BlockSigner, CoseStructure, Keys};
 
 use crate::blocks::{AuthenticationView, held, judge_all};
 use crate::bundle::Bundle;
@@ -23,6 +22,7 @@ pub struct SignedAlone {
     envelope: PathBuf,
     /// Of the key that signed.
     kid: String,
+    curve: &'static str,
     manifest_digest: String,
     digest_algorithm: String,
     sequence: u64,
@@ -37,11 +37,11 @@ pub struct SignedAlone {
 /// # Errors
 /// [`Error::Release`] for what devices of ours run, for a MAC that a signature would replace, and for a second signature of one
 /// key; [`Error::Refused`] for what cannot be told, because its sequences are severed; those of [`sign_alone`]
-pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec<u8>, Error> {
+pub(super) fn signed(path: &Path, signer: &BlockSigner, adds: bool) -> Result<Vec<u8>, Error> {
     let bundle = Bundle::read(path)?;
     let tree = bundle.tree()?;
     let refused = |fault| Err(Error::Release { path: path.to_owned(), fault });
-    let public = [VerifyingKey::from(signer.public_key())];
+    let public = [signer.public()];
     let verdicts = judge_all(&tree, &Keys { public: &public, device: None, allow_eddsa: false });
     let has_mac = verdicts
         .iter()
@@ -49,7 +49,10 @@ pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec
     // Whoever adds the credential, which nothing signs, would have a release of it. What is severed and away says nothing.
     match inspect(&bundle.release()?).and_then(|inspection| inspection.images().map(drop)) {
         Ok(()) if has_mac => return refused(ReleaseFault::OfDevice),
-        Ok(()) => return refused(ReleaseFault::Ours),
+        Ok(()) if signer.is_verified_by_devices() => return refused(ReleaseFault::Ours),
+        Ok(()) => {}
+        // On another curve it is no signature of ours, whatever stands beside it.
+        Err(_) if !signer.is_verified_by_devices() => {}
         Err(error) if error.reason() == Reason::MemberSevered => {
             return Err(Error::refused_manifest(path, error));
         }
@@ -61,21 +64,22 @@ pub(super) fn signed(path: &Path, signer: &dyn Signer, adds: bool) -> Result<Vec
     if adds && verdicts.iter().any(|verdict| verdict.keys().next().is_some()) {
         return refused(ReleaseFault::SignedByKey);
     }
-    sign_alone(bundle.bytes(), signer, adds).map_err(|error| bundle.not_changed(error))
+    sign_alone(bundle.bytes(), |payload| signer.sign1_detached(payload), adds)
+        .map_err(|error| bundle.not_changed(error))
 }
 
 impl SignedAlone {
     /// What stands in the signed envelope; the signature is verified.
-    pub(super) fn of(path: &Path, envelope: &[u8], signer: &dyn Signer) -> Result<Self, Error> {
+    pub(super) fn of(path: &Path, envelope: &[u8], signer: &BlockSigner) -> Result<Self, Error> {
         let read = |error| Error::refused_manifest(path, error);
         let tree = EnvelopeTree::read(envelope).map_err(read)?;
-        let key = signer.public_key();
-        let public = [VerifyingKey::from(key)];
+        let public = [signer.public()];
         let verdicts = judge_all(&tree, &Keys { public: &public, device: None, allow_eddsa: false });
         held(&verdicts, Some(1)).map_err(|_| Error::Internal("the signature does not hold"))?;
         Ok(Self {
             envelope: path.to_owned(),
-            kid: kid(key.kid()),
+            kid: kid(signer.public().kid()),
+            curve: signer.public().curve_name(),
             manifest_digest: hex::encode(tree.digest.bytes()),
             digest_algorithm: digest_name(tree.digest.algorithm()),
             sequence: tree.manifest.sequence_number,
@@ -89,12 +93,12 @@ impl Report for SignedAlone {
     fn lines(&self) -> String {
         let mut rows = vec![
             ("envelope", format!("{} (signed)", self.envelope.display())),
-            ("signed by", self.kid.clone()),
+            ("signed by", format!("{}, a key of {}", self.kid, self.curve)),
             ("manifest", format!("{} {}", self.digest_algorithm, self.manifest_digest)),
             ("sequence", self.sequence.to_string()),
         ];
         rows.extend(self.rows.iter().cloned());
-        rows.push(("NOT for", "devices of ours: they ask for a credential, and do not run it".to_owned()));
+        rows.push(("NOT for", "devices of ours: they ask for a credential, on Ed25519".to_owned()));
         table(&rows)
     }
 }
