@@ -2,18 +2,20 @@
 
 use anyhow::{Context as _, Result};
 use bootloader::layout::{Layout, Slot};
-use bootloader::state::{ImageRecord, Status};
+use bootloader::state::ImageRecord;
 use device_harness::factory::{
     Factory, authenticated, authentication_key, description, image, provisioning_block,
     provisioning_block_with,
 };
 use qemu_mps2_support::{AN386_LAYOUT, in_place_layout_of, layout::AN386};
-use sha2::{Digest as _, Sha256};
-use suit_manifest::author::{create, inspect};
+use suit_manifest::author::inspect;
 use update_protocol::profile::Object;
 
 use crate::subject::{Believes, Subject};
 
+mod in_place;
+mod own_key;
+mod signed;
 mod tables;
 
 /// Bytes of each image: with its head, two pages.
@@ -83,38 +85,38 @@ impl Prepared {
 
 /// All cases.
 pub(crate) const CASES: [Case; 21] = [
-    swap("flipped-image", "one bit of the active image", flipped_image),
-    swap("forged-signature", "one bit of the signature in the active head", forged_signature),
-    swap("forged-manifest", "another manifest under the genuine signature, with its image", forged_manifest),
+    swap("flipped-image", "one bit of the active image", signed::flipped_image),
+    swap("forged-signature", "one bit of the signature in the active head", signed::forged_signature),
+    swap("forged-manifest", "another manifest under the genuine signature, with its image", signed::forged_manifest),
     swap(
         "forged-head",
         "a manifest and its image that the key never signed, and their digest in the journal",
-        forged_head,
+        signed::forged_head,
     ),
     swap(
         "forged-credential",
         "a credential that the root never signed, its release, and their digest in the journal",
-        forged_credential,
+        signed::forged_credential,
     ),
-    swap("revoked-pending", "a pending release whose key was revoked since", revoked_pending),
-    swap("lower-pending", "a pending release below the floor, in the journal", lower_pending),
-    swap("lower-active", "an active release below the floor, in the journal", lower_active),
-    swap("rollback", "nothing: the release before is in slot B", rollback),
+    swap("revoked-pending", "a pending release whose key was revoked since", signed::revoked_pending),
+    swap("lower-pending", "a pending release below the floor, in the journal", signed::lower_pending),
+    swap("lower-active", "an active release below the floor, in the journal", signed::lower_active),
+    swap("rollback", "nothing: the release before is in slot B", signed::rollback),
     in_place(
         "in-place-active",
         "in the slot that runs, an image that the key never signed, and its digest in the journal",
-        forged_in_place,
+        in_place::forged_in_place,
     ),
     in_place(
         "in-place-pending",
         "in the other slot, a pending image that the key never signed, and its digest in the journal",
-        forged_pending_in_place,
+        in_place::forged_pending_in_place,
     ),
-    own_key("forged-mac", "one bit of the MAC in the active head", forged_mac),
+    own_key("forged-mac", "one bit of the MAC in the active head", own_key::forged_mac),
     own_key(
         "forged-own-head",
         "a manifest and its image that the device's key never authenticated, and their digest in the journal",
-        forged_own_head,
+        own_key::forged_own_head,
     ),
     table("table-mac", "one bit of the MAC in the head of the active table", tables::forged_mac),
     table(
@@ -283,79 +285,6 @@ fn record(envelope: &[u8], image: &[u8], sequence: u64) -> Result<ImageRecord> {
     Ok(ImageRecord { manifest_digest, sequence, size: u32::try_from(image.len())? })
 }
 
-fn flipped_image(history: &History) -> Result<Prepared> {
-    let subject = history.device()?;
-    subject.flip(Slot::A, history.layout.head_len() + 100, 3);
-    Ok(Prepared::new(subject, None))
-}
-
-fn forged_signature(history: &History) -> Result<Prepared> {
-    let subject = history.device()?;
-    let envelope = history.factory.envelope(2, history.second());
-    let sign1 = signed(&envelope)?;
-    let at = envelope.windows(sign1.len()).position(|bytes| bytes == sign1).context("no signature")?;
-    // The signature ends the COSE_Sign1: R, then S.
-    subject.flip(Slot::A, u32::try_from(at + sign1.len() - SIGNATURE_LEN)?, 0);
-    Ok(Prepared::new(subject, None))
-}
-
-/// Where the MAC of an envelope lies: it ends the COSE_Mac0.
-fn mac_of(envelope: &[u8]) -> Result<usize> {
-    let mac0 = inspect(envelope)?.mac0().context("the envelope has no MAC")?;
-    let at = envelope.windows(mac0.len()).position(|bytes| bytes == mac0).context("no MAC")?;
-    Ok(at + mac0.len() - MAC_LEN)
-}
-
-fn forged_mac(history: &History) -> Result<Prepared> {
-    let subject = history.device()?;
-    let at = mac_of(&history.envelope(2, 2))?;
-    subject.flip(Slot::A, u32::try_from(at)?, 0);
-    Ok(Prepared::new(subject, None))
-}
-
-fn forged_own_head(history: &History) -> Result<Prepared> {
-    let (mut envelope, genuine) = (history.envelope(2, 3), history.envelope(2, 2));
-    let (to, from) = (mac_of(&envelope)?, mac_of(&genuine)?);
-    envelope[to..to + MAC_LEN].copy_from_slice(&genuine[from..from + MAC_LEN]);
-    let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared::new(subject, None))
-}
-
-fn forged_manifest(history: &History) -> Result<Prepared> {
-    let genuine = history.factory.envelope(2, history.second());
-    let forged = create(&description(2, history.third()))?;
-    // The digest and the signature of the one, the manifest of the other.
-    let envelope = splice(&genuine, &forged)?;
-    let subject = history.device()?;
-    subject.place(Slot::A, &envelope, history.third())?;
-    Ok(Prepared::new(subject, None))
-}
-
-/// `genuine` with the manifest of `forged`.
-fn splice(genuine: &[u8], forged: &[u8]) -> Result<Vec<u8>> {
-    let (ours, theirs) = (manifest(genuine)?, manifest(forged)?);
-    let at = genuine.windows(ours.len()).position(|window| window == ours).context("no manifest")?;
-    anyhow::ensure!(ours.len() == theirs.len(), "the manifests differ in length");
-    let mut envelope = genuine.to_vec();
-    envelope[at..at + ours.len()].copy_from_slice(theirs);
-    Ok(envelope)
-}
-
-/// The manifest of an envelope: the byte string, with its head, whose digest is signed.
-fn manifest(envelope: &[u8]) -> Result<&[u8]> {
-    let digest = *inspect(envelope)?.digest();
-    let strings = (0..envelope.len()).filter_map(|start| {
-        let len = match envelope.get(start..)? {
-            [0x58, len, ..] => 2 + usize::from(*len),
-            [0x59, high, low, ..] => 3 + usize::from(u16::from_be_bytes([*high, *low])),
-            _ => return None,
-        };
-        envelope.get(start..start + len)
-    });
-    let mut found = strings.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == digest);
-    found.next().context("the envelope has no manifest")
-}
-
 /// `envelope` with the signature of `sign1` exchanged for that of `other`, which signs something else.
 fn with_signature_of(envelope: &[u8], sign1: &[u8], other: &[u8]) -> Result<Vec<u8>> {
     let signature = |sign1: &[u8]| sign1.last_chunk::<SIGNATURE_LEN>().copied();
@@ -368,75 +297,4 @@ fn with_signature_of(envelope: &[u8], sign1: &[u8], other: &[u8]) -> Result<Vec<
 
 fn signed(envelope: &[u8]) -> Result<Vec<u8>> {
     Ok(inspect(envelope)?.sign1().context("the envelope has no signature")?.to_vec())
-}
-
-fn forged_head(history: &History) -> Result<Prepared> {
-    let envelope = history.forged(2, 3)?;
-    let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared::new(subject, None))
-}
-
-fn forged_credential(history: &History) -> Result<Prepared> {
-    let factory = &history.factory;
-    let own = factory.with_new_release_key(7);
-    let envelope = own.envelope(2, history.third());
-    let envelope = with_signature_of(&envelope, own.credential(), factory.credential())?;
-    let subject = history.with_active(&envelope, history.third(), 2)?;
-    Ok(Prepared::new(subject, None))
-}
-
-fn revoked_pending(history: &History) -> Result<Prepared> {
-    let subject = history.device()?;
-    let stolen = history.factory.with_new_release_key(7);
-    let envelope = stolen.envelope(3, history.third());
-    subject.send(&[(Object::Envelope, &envelope), (Object::Image { offset: 0 }, history.third())])?;
-    let list = history.factory.revocation_list(2, &[stolen.release_kid()]);
-    subject.send(&[(Object::RevocationList, &list)])?;
-    let state = subject.state()?;
-    anyhow::ensure!(state.status == Status::Pending, "the release is not pending: {:?}", state.status);
-    anyhow::ensure!(state.highest_list_sequence() == 2, "the list was not stored");
-    Ok(Prepared::new(subject, Some((Slot::A, history.second().to_vec()))))
-}
-
-fn lower_pending(history: &History) -> Result<Prepared> {
-    let subject = history.device()?;
-    let envelope = history.factory.envelope(1, history.first());
-    subject.place(Slot::B, &envelope, history.first())?;
-    let record = record(&envelope, history.first(), 1)?;
-    subject.forge(|state| {
-        state.status = Status::Pending;
-        state.spare = Some(record);
-    })?;
-    Ok(Prepared::new(subject, Some((Slot::A, history.second().to_vec()))))
-}
-
-fn lower_active(history: &History) -> Result<Prepared> {
-    let envelope = history.factory.envelope(1, history.first());
-    let subject = history.with_active(&envelope, history.first(), 1)?;
-    Ok(Prepared::new(subject, None))
-}
-
-fn rollback(history: &History) -> Result<Prepared> {
-    Ok(Prepared::new(history.device()?, Some((Slot::A, history.second().to_vec()))))
-}
-
-/// Release 2 runs in slot B.
-fn forged_in_place(history: &History) -> Result<Prepared> {
-    let (subject, envelope, image) = (history.device()?, history.forged(2, 3)?, history.image(3, Slot::B));
-    anyhow::ensure!(subject.active_slot()? == Slot::B, "release 2 is not in slot B");
-    subject.place(Slot::B, &envelope, image)?;
-    let record = record(&envelope, image, 2)?;
-    subject.forge(|state| state.active = Some(record))?;
-    Ok(Prepared::new(subject, None))
-}
-
-fn forged_pending_in_place(history: &History) -> Result<Prepared> {
-    let (subject, envelope, image) = (history.device()?, history.forged(3, 3)?, history.image(3, Slot::A));
-    subject.place(Slot::A, &envelope, image)?;
-    let record = record(&envelope, image, 3)?;
-    subject.forge(|state| {
-        state.status = Status::Pending;
-        state.spare = Some(record);
-    })?;
-    Ok(Prepared::new(subject, Some((Slot::B, history.image(2, Slot::B).to_vec()))))
 }

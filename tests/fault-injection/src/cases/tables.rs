@@ -11,7 +11,8 @@ use qemu_mps2_support::AN386_TABLE_LAYOUT;
 use suit_manifest::author::UpdateDescription;
 use update_protocol::profile::Component;
 
-use super::{History, IMAGE_LEN, MAC_LEN, Prepared, SERIAL, mac_of, record};
+use super::own_key::mac_of;
+use super::{History, IMAGE_LEN, MAC_LEN, Prepared, SERIAL, record};
 use crate::subject::Subject;
 
 fn table(number: u8) -> Vec<u8> {
