@@ -292,6 +292,9 @@ pub enum Error {
     /// The blocks of an envelope do not hold under the keys that were given.
     #[error("{} is refused: {shortfall}", path.display())]
     Blocks { path: PathBuf, shortfall: Shortfall, blocks: Vec<AuthenticationView> },
+    /// No recipient of an encrypted image has the key at hand.
+    #[error("{} is not encrypted for the key of --decryption-key", .0.display())]
+    NoRecipient(PathBuf),
     /// A report verifies, and the release at hand is not the one that it is about.
     #[error("{} verifies, and is not about {}: it is about {}", report.display(), envelope.display(),
         manifest.as_ref().map_or_else(|| "no manifest, since none authenticated".to_owned(), |digest| format!("the manifest {digest}")))]

@@ -118,7 +118,7 @@ pub fn check_outputs(outputs: &[Wanted<'_>], existing: Existing) -> Result<(), E
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            let source = std::io::Error::new(std::io::ErrorKind::NotFound, "its folder is not there");
             return Err(Error::File { action: FileAction::Write, path: path.to_path_buf(), source });
         }
     }
@@ -127,6 +127,9 @@ pub fn check_outputs(outputs: &[Wanted<'_>], existing: Existing) -> Result<(), E
 
 /// Makes the folder for outputs, if it is not there.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
+    if is_standard(path) {
+        return Err(Error::usage("standard output is no folder: name one for several files"));
+    }
     must_be_outside(&path.join("file"))?;
     let failed = |source| Error::File { action: FileAction::Write, path: path.to_owned(), source };
     std::fs::create_dir_all(path).map_err(|source| match path.metadata() {

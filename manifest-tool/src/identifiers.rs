@@ -1,5 +1,6 @@
 //! Vendor, class and device ids (docs/records.md, Identifiers): a UUID, or the name of which one is made.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use trust::host::Serial;
@@ -18,6 +19,25 @@ pub enum IdentifierError {
     Vendor,
     #[error("a class is a UUID or a name of 1 to 128 printable characters")]
     Class,
+    /// A digit too many, or one that is missing, would make another id of it.
+    #[error("it has the look of a UUID and is none: 32 hexadecimal digits, in groups of 8, 4, 4, 4 and 12")]
+    AlmostUuid,
+}
+
+/// Lengths of what was meant to be a UUID, rather than a name: 32 digits and 4 hyphens, and two more or less.
+const ALMOST_UUID_LEN: RangeInclusive<usize> = 30..=38;
+
+/// # Errors
+/// [`IdentifierError::AlmostUuid`]
+fn uuid_or_name(text: &str) -> Result<Option<Uuid>, IdentifierError> {
+    if let Ok(id) = Uuid::try_parse(text) {
+        return Ok(Some(id));
+    }
+    let has_its_look = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if has_its_look && ALMOST_UUID_LEN.contains(&text.len()) {
+        return Err(IdentifierError::AlmostUuid);
+    }
+    Ok(None)
 }
 
 /// A serial that a device may have.
@@ -58,7 +78,7 @@ impl FromStr for Vendor {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(id) = Uuid::try_parse(text) {
+        if let Some(id) = uuid_or_name(text)? {
             return Ok(Self::Id(id));
         }
         // One spelling only, so that one vendor has one id.
@@ -97,7 +117,7 @@ impl FromStr for Class {
     type Err = IdentifierError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(id) = Uuid::try_parse(text) {
+        if let Some(id) = uuid_or_name(text)? {
             return Ok(Self::Id(id));
         }
         let fits = (1..=MAX_CLASS_NAME_LEN).contains(&text.len()) && !text.chars().any(char::is_control);
@@ -114,7 +134,7 @@ pub fn device_id(serial: &Serial, vendor: Uuid) -> Uuid {
 mod tests {
     use trust::host::Serial;
 
-    use super::{Class, Vendor, device_id};
+    use super::{Class, IdentifierError, Vendor, device_id};
 
     /// Computed with another implementation (Python's uuid).
     #[test]
@@ -135,6 +155,24 @@ mod tests {
         assert_eq!(vendor.id().to_string(), text);
         assert_eq!(class.id(vendor.id()).to_string(), text);
         assert_eq!((vendor.domain(), class.name()), (None, None));
+    }
+
+    /// A typing error makes no vendor of its own.
+    #[test]
+    fn what_is_almost_a_uuid_is_no_name() {
+        let uuid = "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe";
+        for slip in [
+            &uuid[1..],
+            &uuid[..34],
+            "fa6b4a53-d5ad-5fdf-be9d-e663e4d41ffe0",
+            "fa6b4a53d5ad-5fdf-be9d-e663e4d41ffe",
+        ] {
+            assert!(matches!(slip.parse::<Vendor>(), Err(IdentifierError::AlmostUuid)), "{slip}");
+            assert!(matches!(slip.parse::<Class>(), Err(IdentifierError::AlmostUuid)), "{slip}");
+        }
+        for name in ["fa6b4a53", "node-fa6b4a53-d5ad-5fdf-be9d-e663e4", &"ab".repeat(20)] {
+            assert!(name.parse::<Class>().is_ok(), "{name}");
+        }
     }
 
     #[test]

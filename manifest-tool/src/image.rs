@@ -169,7 +169,9 @@ impl ImageError {
             }
             Self::NotFormatOfTable(_) => "Omit --image-format, or pass --image-format bin.",
             Self::EmptyTable => "Check that the file was written, and that you passed the right one.",
-            Self::TableTooLong { .. } => "Shorten it, or check --slot-size.",
+            Self::TableTooLong { .. } => {
+                "Shorten it, or check the size of its slot: --slot-size, and of a table beside an image --table-slot-size."
+            }
             Self::Secret(_) => "Pass a file that everybody may read.",
             Self::HeaderInSegment => {
                 "Keep the section headers when you strip the file, or link with -nmagic."

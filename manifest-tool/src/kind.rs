@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use suit_manifest::author::outline;
+use suit_manifest::report::show_report;
 use trust::author::{RecordKind, read_unverified_credential};
 use trust::blocks::VerifyingKey;
 use trust::device_keys::Purpose;
@@ -64,6 +65,8 @@ pub enum Kind {
     LineLog,
     /// Of a ceremony.
     Transcript,
+    /// What a device said.
+    Report,
 }
 
 impl Kind {
@@ -109,7 +112,8 @@ impl Kind {
             | Self::LedgerHead
             | Self::Record
             | Self::ProvisioningBlock
-            | Self::Transcript => true,
+            | Self::Transcript
+            | Self::Report => true,
             Self::PrivateKey | Self::MasterKey | Self::Recipients | Self::BlockWithKeys => false,
             Self::Share | Self::DeviceList | Self::LineLog => false,
             Self::PublicKey | Self::Pem | Self::Firmware => false,
@@ -132,6 +136,7 @@ impl Kind {
                 Err(_) if LedgerHead::read_unverified(file).is_ok() => Self::LedgerHead,
                 Err(_) => Self::Record,
             },
+            _ if show_report(file).is_ok() => Self::Report,
             _ if is_chain(file) => Self::SuccessionChain,
             _ if ledger::is_head_file(file) => Self::LedgerHead,
             _ if begins_a_block(file) && has_keys(file) => Self::BlockWithKeys,
@@ -194,6 +199,7 @@ impl fmt::Display for Kind {
             Self::DeviceList => "the list of a batch of devices",
             Self::LineLog => "the log of a production line",
             Self::Transcript => "the transcript of a ceremony",
+            Self::Report => "the report of a device",
         })
     }
 }

@@ -184,10 +184,9 @@ fn unsupported_elements(tree: &EnvelopeTree<'_>, found: &mut Vec<Finding>) {
     for member in &tree.members {
         match member.key {
             MemberKey::Uri(uri) => {
-                let message = format!(
-                    "{uri:?}, {} bytes: our devices take images beside the envelope",
-                    member.value.bytes.len()
-                );
+                // Without the head of the byte string.
+                let size = tree.integrated(uri).map_or(0, |member| member.content.bytes.len());
+                let message = format!("{uri:?}, {size} bytes: our devices take images beside the envelope");
                 found.push(
                     Finding::new(Code::Integrated, message)
                         .at(member.value.base, EnvelopeElement::Manifest.rule()),

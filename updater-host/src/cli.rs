@@ -167,7 +167,7 @@ pub(crate) struct AskReport {
     pub(crate) nonce: Option<Nonce>,
 
     /// Keep the report in this new file, for manifest-tool report verify
-    #[arg(long, value_name = "FILE.report")]
+    #[arg(long, value_name = "FILE.report", value_parser = new_file)]
     pub(crate) out: Option<PathBuf>,
 
     /// Hand the report over to this update-server, for its maker
@@ -341,7 +341,7 @@ pub(crate) struct Update {
     pub(crate) revert_unconfirmed: bool,
 
     /// If the device refuses, keep its own report of that, for its maker to verify; of a device that reports
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = new_file)]
     pub(crate) refusal_report: Option<PathBuf>,
 
     /// Send the release even if host verification fails. The device still verifies it. For testing only
@@ -388,6 +388,14 @@ fn nonce(text: &str) -> Result<Nonce, String> {
         .ok_or_else(|| {
             format!("use {MIN_REPORT_NONCE_LEN} to {MAX_REPORT_NONCE_LEN} bytes in hexadecimal digits")
         })
+}
+
+/// A file to write: standard output has the result.
+fn new_file(text: &str) -> Result<PathBuf, String> {
+    if text == "-" {
+        return Err("standard output has the result of the command: name a file".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 fn node(text: &str) -> Result<u8, String> {

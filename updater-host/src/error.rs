@@ -32,7 +32,7 @@ use update_protocol::uds::Nrc;
 
 use crate::device::{DeviceSummary, OtherUnit};
 use crate::text::{printable, shown};
-use words::{because, bus_failure, clause, device_refusal, instead, list, lower, units};
+use words::{because, bus_failure, clause, device_refusal, instead, list, said_of, units};
 
 /// What is refused, in the words of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,7 +215,7 @@ pub(crate) enum Error {
     },
     /// The device was lost and did not come back in time.
     #[error(
-        "contact with the device was lost after {committed} of {total} bytes: {last}. The device keeps these bytes"
+        "contact with the device was lost after {committed} of {total} bytes: {last}. The device keeps what it has written of them"
     )]
     DeviceLost {
         /// Image bytes that the device has committed.
@@ -256,7 +256,7 @@ pub(crate) enum Error {
 
     // Refused here.
     /// The host's own check refused.
-    #[error("the host refused {subject}: {}{}", lower(.reason.message()), clause(.facts.as_deref()))]
+    #[error("the host refused {subject}: {}{}", said_of(subject, *reason), clause(.facts.as_deref()))]
     Refused {
         subject: Subject,
         reason: Reason,
@@ -354,7 +354,10 @@ impl std::fmt::Display for Moment {
             Self::BeforeTransfer => f.write_str("before anything was sent"),
             Self::BeforeImage => f.write_str("before the image was sent; the device keeps its active image"),
             Self::Transfer { taken, total } => {
-                write!(f, "after {taken} of {total} bytes; the device keeps its active image and these bytes")
+                write!(
+                    f,
+                    "after {taken} of {total} bytes; the device keeps its active image, and what it has written of them"
+                )
             }
             Self::Command => f.write_str("before the device reported the result"),
             Self::Restart => {

@@ -137,7 +137,13 @@ impl Queue {
         };
         if lost > 0 {
             let what = if lost == 1 { "1 report is".to_owned() } else { format!("{lost} reports are") };
-            output.warn("report-lost", &format!("{what} lost: the server did not take it in this run"));
+            output.warn(
+                "report-lost",
+                &format!(
+                    "{what} lost: the server took {} in this run",
+                    if lost == 1 { "it not" } else { "none of them" }
+                ),
+            );
         }
     }
 
@@ -267,7 +273,8 @@ async fn deliver_one(
             Ok(Delivery::Refused)
         }
         Judgement::NotItsOwn => {
-            let words = format!("the reports on {} are not taken: {error}", queued.serial);
+            let words =
+                format!("the reports on {} are not taken now: {error}; {}", queued.serial, queue.fate());
             output.warn(&error.code(), &words);
             Ok(Delivery::SetAside)
         }

@@ -191,7 +191,11 @@ pub(crate) fn from_bundle(
     let file = device_lists::envelope_name(&serial);
     let path = folder.join(&file);
     // A folder that is not there is a slip of its own.
-    if folder.is_dir() && !path.exists() {
+    if !folder.is_dir() {
+        let source = std::io::Error::new(std::io::ErrorKind::NotFound, "it is no folder, or not there");
+        return Err(Error::Read { path: folder.to_owned(), source: ReadError::Io(source) });
+    }
+    if !path.exists() {
         return Err(Error::NotInBundle { folder: folder.to_owned(), serial, file });
     }
     let envelope = files::read_file(&path, MAX_ENVELOPE_LEN as u64)?;

@@ -290,7 +290,12 @@ impl Found<'_> {
         if self.device.silence().is_some() {
             return Err(Error::NothingRuns { reason_code: self.device.state.reason });
         }
-        let mut report = report(self.device, name, result, self.device.installed(), None);
+        let mut after = self.device.installed();
+        // Nobody but its release has a name for a table.
+        if result == UpdateResult::UpToDate && self.device.component == Component::Table {
+            after.version.clone_from(&name.version);
+        }
+        let mut report = report(self.device, name, result, after, None);
         report.with_table = with_table;
         Ok(report)
     }

@@ -74,7 +74,7 @@ pub struct Create {
     /// Unsigned envelope to write
     #[arg(long, value_name = "U.suit")]
     out: PathBuf,
-    /// Image to write, as the device stores it; a binary is its own image, and needs none
+    /// Image to write, as the device stores it; a binary is its own image, as a table is its own file, and needs none
     #[arg(long, value_name = "I.bin", requires = "image")]
     image_out: Option<PathBuf>,
     /// Image for the second slot to write

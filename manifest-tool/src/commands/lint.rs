@@ -113,7 +113,7 @@ fn outside(range: Option<&Range<u64>>, name: &Path, image: &[u8]) -> Option<Find
 /// Whether an image is none of those that the manifest names.
 fn other(named: &[ImageReference<'_>], name: &Path, image: &[u8]) -> Option<Finding> {
     let is_named = named.iter().any(|named| match_image(name, image, named).is_ok());
-    let message = format!("{} is not an image of this manifest", name.display());
+    let message = format!("{} is no image and no table of this manifest", name.display());
     (!is_named).then(|| Finding::new(Code::ImageDiffers, message))
 }
 

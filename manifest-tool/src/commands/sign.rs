@@ -4,11 +4,13 @@ mod alone;
 
 use std::path::{Path, PathBuf};
 
+use ledger::Ledger;
 use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::{AuthorError, inspect, sign, to_be_signed};
 use trust::author::{Signer, read_unverified_credential};
-use trust::{CredentialClaims, Role};
+use trust::blocks::BlockSigner;
+use trust::{CredentialClaims, PublicKey, Role};
 
 use self::alone::SignedAlone;
 use super::{SigningKeyArguments, warn_of_time};
@@ -17,6 +19,7 @@ use crate::encryption::must_be_of_no_device;
 use crate::error::Error;
 use crate::files::{MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, read, write};
 use crate::output::{Output, Report, table};
+use crate::recording::BESIDE;
 use crate::time::now;
 use crate::trusted::{TrustArguments, verify_credential};
 use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
@@ -89,6 +92,10 @@ impl Sign {
 
     fn sign_alone(&self, out: &Path) -> Result<SignedAlone, Error> {
         let signer = self.key.open_block_signer()?;
+        // A root is of Ed25519.
+        if let BlockSigner::Ed25519(signer) = &signer {
+            not_the_root(self.key.file().as_deref(), &signer.public_key())?;
+        }
         let envelope = alone::signed(&self.envelope, &signer, self.add)?;
         let signed = SignedAlone::of(out, &envelope, &signer)?;
         write(out, &envelope, self.overwrite.existing())?;
@@ -118,6 +125,20 @@ impl Sign {
         };
         warn_of_time(output, &release.claims()?)?;
         release.report(self.out.clone(), to_be_signed)
+    }
+}
+
+/// A root certifies, and signs no release: devices of others that trusted it would take whatever it certifies for one. Its
+/// ledger, which lies beside it, says which key that is.
+fn not_the_root(key: Option<&Path>, public: &PublicKey) -> Result<(), Error> {
+    let Some(path) = key.map(|key| trust::host::folder_of(key).join(BESIDE)).filter(|path| path.is_dir())
+    else {
+        return Ok(());
+    };
+    match Ledger::open(&path) {
+        Ok(ledger) if ledger.key() == public => Err(Error::KeyHasRole { path, role: "root" }),
+        Ok(_) | Err(ledger::Error::Absent(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

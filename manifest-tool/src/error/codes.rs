@@ -73,6 +73,7 @@ impl Error {
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } => reason.slug(),
+            Self::NoRecipient(_) => Reason::DeviceKeyUnknown.slug(),
             Self::OtherRelease { .. } => "report-of-another-release",
             Self::Member { fault, .. } => fault.code(),
             Self::ImageMismatch { .. } => Reason::ImageDigestMismatch.slug(),
@@ -158,6 +159,7 @@ impl Error {
             | Self::Release { .. }
             | Self::Image { .. }
             | Self::Member { .. }
+            | Self::NoRecipient(_)
             | Self::OtherRelease { .. }
             | Self::ImageMismatch { .. } => 5,
             Self::Folder { fault, .. } => fault.exit_code(),

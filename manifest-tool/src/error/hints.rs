@@ -130,6 +130,9 @@ impl Error {
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
+            Self::NoRecipient(_) => {
+                "Ask the maker of the release to encrypt it to your public key; manifest-tool inspect shows for whom it is."
+            }
             Self::OtherRelease { .. } => {
                 "Pass the release that the device was to install, or ask the device again."
             }

@@ -223,6 +223,9 @@ fn a_reader_proves_with_a_private_key_that_a_release_opens() {
     ] {
         assert_eq!(refused(key), (code.to_owned(), exit), "{key}");
     }
+    // The partner has no device whose key could be another one.
+    let words = workshop.run(&split(&format!("{verify} other.pem"))).stderr;
+    assert!(words.contains("encrypt it to your public key") && !words.contains("device's"), "{words}");
     // Counter mode makes the ciphertext, which is named too, out of the plaintext.
     let plain = verify.replace("image.enc", "image.bin");
     assert_eq!(

@@ -118,6 +118,7 @@ fn each_has_a_slot_and_a_place_in_the_envelope() {
     let refused = workshop.run(&[&["--json"], &split(&small)[..]].concat()).object();
     assert_eq!(refused["error"]["code"], "image-unusable");
     assert!(refused["error"]["message"].as_str().unwrap().contains("limits"), "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--table-slot-size"), "{refused}");
     workshop.ok(&split(&format!("{CREATE} --integrated --slot-size 64K --table-slot-size 4K")));
     workshop.ok(&split(SIGN));
     workshop.ok(&split("integrate both.suit --image f.bin --image limits --out one.suit"));

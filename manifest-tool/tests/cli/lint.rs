@@ -290,6 +290,10 @@ fn a_range_needs_an_image() {
     workshop.sign("release", "integrated.suit");
     workshop.ok(&split("integrate integrated.suit --image image.bin --out bundle.suit"));
     assert_eq!(found(&workshop, "bundle.suit"), ["integrated"]);
+    // Its own bytes, and not those of the head that CBOR puts before them.
+    let size = workshop.read("image.bin").len();
+    let words = workshop.run(&split("lint bundle.suit")).stdout;
+    assert!(words.contains(&format!("\"#image\", {size} bytes:")), "{words}");
     assert_eq!(found(&workshop, &format!("bundle.suit {range}")), ["integrated", "outside-range"]);
     assert_eq!(found(&workshop, "bundle.suit --range 0x08000000..0x08002000"), ["integrated"]);
     // What is no envelope is found first.

@@ -185,6 +185,22 @@ fn fetch(server: &FakeServer) -> String {
     format!("report fetch --server {} --serial A-0001 --out-dir said", server.url)
 }
 
+/// Whatever --force says: nobody makes the answer of a device again.
+#[test]
+fn no_output_takes_the_place_of_a_report() {
+    let (workshop, digest) = with_releases();
+    workshop.write("a.report", &report(&workshop, &digest, Outcome::Success));
+    let before = workshop.read("a.report");
+    let create =
+        "create --image firmware.bin --vendor example.com --class node --sequence 9 --version 9 --force";
+    for outputs in ["--out a.report --image-out i.bin", "--out n.suit --image-out a.report"] {
+        let line = format!("{create} {outputs}");
+        assert_eq!(workshop.refused(&split(&line)).0, "file-exists", "{outputs}");
+        assert!(workshop.run(&split(&line)).stderr.contains("the report of a device"));
+    }
+    assert_eq!(workshop.read("a.report"), before);
+}
+
 /// docs/attacks.md, TOOL88: what a server says of a report is neither believed nor written under its name.
 #[test]
 fn tool88_a_server_hands_out_other_bytes_than_the_report() {

@@ -48,6 +48,16 @@ fn what_devices_of_others_run_is_signed() {
     assert!(words.contains("holds under") && words.contains("devices of ours"), "{words}");
 }
 
+/// The ledger beside a key says that it is a root; those of others are no matter of it.
+#[test]
+fn a_root_signs_no_release() {
+    let workshop = desk();
+    workshop.ok(&split("ledger init ledger --key root.pem --name root --holder Ada --kept safe"));
+    let by_root = SIGN.replace("release.pem", "root.pem");
+    assert_eq!(workshop.refused(&split(&by_root)), ("key-has-role".into(), 2));
+    workshop.ok(&split(SIGN));
+}
+
 /// One signature takes the place of the others, or stands beside them.
 #[test]
 fn blocks_are_replaced_or_added_as_told() {

@@ -87,7 +87,11 @@ impl Prepared {
 pub(crate) const CASES: [Case; 21] = [
     swap("flipped-image", "one bit of the active image", signed::flipped_image),
     swap("forged-signature", "one bit of the signature in the active head", signed::forged_signature),
-    swap("forged-manifest", "another manifest under the genuine signature, with its image", signed::forged_manifest),
+    swap(
+        "forged-manifest",
+        "another manifest under the genuine signature, with its image",
+        signed::forged_manifest,
+    ),
     swap(
         "forged-head",
         "a manifest and its image that the key never signed, and their digest in the journal",

@@ -7,6 +7,7 @@ use suit_manifest::reason::Reason;
 use trust::{Domain, Kid};
 use uuid::Uuid;
 
+use super::summary::came;
 use super::{Device, DeviceSummary, DeviceTrust, active_digest, install_digest, reason_slug};
 use crate::output::Report;
 
@@ -151,7 +152,8 @@ impl Report for InfoReport {
         line("revocation list", &self.revocation_sequence);
         if let Some(digest) = &self.manifest_digest {
             line("install", digest);
-            line("installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
+            let came = came(self.summary.image, self.resume_offset, self.image_size);
+            line("installed", &came);
         }
         if let Some(silence) = &self.summary.silence {
             line("application dies", silence);

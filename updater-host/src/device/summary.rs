@@ -86,13 +86,18 @@ impl TableSummary {
         line("table floor", &self.sequence_floor);
         if let Some(digest) = &self.manifest_digest {
             line("table install", digest);
-            line("table installed", &format_args!("{} of {} bytes", self.resume_offset, self.image_size));
+            line("table installed", &came(self.image, self.resume_offset, self.image_size));
         }
         if let Some(reason) = &self.reason {
             line("table refusal", reason);
         }
         line("table slot", &format_args!("{} bytes", self.slot_capacity));
     }
+}
+
+/// How much of an install has come: what waits for a reset is whole, and resumes nowhere.
+pub(super) fn came(image: &str, resume_offset: u32, size: u32) -> String {
+    if image == "pending" { format!("all {size} bytes") } else { format!("{resume_offset} of {size} bytes") }
 }
 
 /// An application that was reset time and again without a sign of life.
@@ -157,7 +162,9 @@ impl std::fmt::Display for DeviceSummary {
 
 impl std::fmt::Display for TableSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_lost = self.reason.as_deref() == Some(Reason::JournalCorrupt.slug());
         match self.sequence {
+            0 if is_lost => f.write_str("table LOST: its journal is damaged (see info)")?,
             0 => f.write_str("no table yet")?,
             sequence => write!(f, "table {sequence}")?,
         }

@@ -56,7 +56,14 @@ impl std::fmt::Display for ReportFault {
             Self::Nothing { serial } => {
                 write!(f, "{} has nothing to report: no install was attempted", printable(serial))
             }
-            Self::Write { path, source } => write!(f, "{} could not be written: {source}", shown(path)),
+            Self::Write { path, source } => {
+                write!(f, "{} could not be written: ", shown(path))?;
+                match source.kind() {
+                    std::io::ErrorKind::AlreadyExists => f.write_str("it is there already"),
+                    std::io::ErrorKind::NotFound => f.write_str("its folder is not there"),
+                    _ => write!(f, "{source}"),
+                }
+            }
             Self::Entropy => f.write_str("the operating system gives no fresh nonce"),
         }
     }

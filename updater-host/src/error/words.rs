@@ -1,8 +1,9 @@
 //! Words for a technician, who can check power, bus and state of the machine, and call the manufacturer with a code.
 
+use suit_manifest::reason::Reason;
 use update_protocol::uds::Nrc;
 
-use super::DeviceRefusal;
+use super::{DeviceRefusal, Subject};
 use crate::device::{DeviceSummary, OtherUnit, reason_slug};
 use crate::text::printable;
 
@@ -137,7 +138,7 @@ pub(super) fn bus_failure(address: &str, source: &can_bus::BusError) -> String {
 
 pub(super) fn device_refusal(refusal: &DeviceRefusal) -> String {
     let because = match refusal.reason() {
-        Some(reason) => lower(reason.message()),
+        Some(reason) => said_of(&refusal.subject, reason),
         None => nrc_words(refusal.nrc),
     };
     format!("the device refused {}: {because}", refusal.subject)
@@ -148,8 +149,14 @@ pub(super) fn because(reason_code: u16) -> String {
     reason_slug(reason_code).map(|slug| format!(": {slug}")).unwrap_or_default()
 }
 
+/// What a reason says of a subject: the table of reasons says image, of a configuration table too.
+pub(super) fn said_of(subject: &Subject, reason: Reason) -> String {
+    let words = lower(reason.message());
+    if *subject == Subject::Table { words.replace("image", "table") } else { words }
+}
+
 /// A sentence of the table inside of another one.
-pub(super) fn lower(sentence: &str) -> String {
+fn lower(sentence: &str) -> String {
     let mut chars = sentence.trim_end_matches('.').chars();
     let first = chars.next().map(|first| first.to_ascii_lowercase());
     printable(&first.into_iter().chain(chars).collect::<String>())

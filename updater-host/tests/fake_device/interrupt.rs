@@ -33,7 +33,7 @@ fn ctrl_c_ends_between_two_blocks_and_says_that_it_resumes() {
 /// A device that still answers is not left in its programming session.
 #[test]
 fn ctrl_c_between_two_tries_lets_the_device_go() {
-    let image = "interrupted after 0 of 20000 bytes; the device keeps its active image and these bytes";
+    let image = "interrupted after 0 of 20000 bytes; the device keeps its active image, and what it has written of them";
     for (object, message) in [
         (Object::Image { offset: 0 }, image),
         (Object::Envelope, "interrupted before the image was sent; the device keeps its active image"),

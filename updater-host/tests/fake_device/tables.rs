@@ -244,7 +244,9 @@ fn a_refusal_of_a_table_has_its_own_reason() {
         table.refuses = Some((Object::Envelope, Nrc::CONDITIONS_NOT_CORRECT, 0x0319));
         table.is_resumable = true;
     });
-    bench.update_table(&[]).is_result("up-to-date", 0);
+    let ended = bench.update_table(&[]);
+    ended.is_result("up-to-date", 0);
+    assert_eq!(ended.last["target"], "table");
     let asked = device.asked();
     assert_eq!(asked[asked.len() - 2..], [Asked::AbandonTable, Asked::Reset]);
 }
@@ -305,6 +307,32 @@ fn what_waits_beside_a_release_is_told_before() {
     let ended = bench.update_table(&[]);
     assert!(warnings(&ended).contains(&"pending".to_owned()), "{}", ended.stdout);
     drop(device);
+}
+
+/// The device has no name for it, and its release has.
+#[test]
+fn a_table_that_is_in_use_already_has_the_version_of_its_release() {
+    let bench = Bench::new();
+    let _device = bench.with_table(|table, _| table.digest = table.manifest_digest);
+    let ended = bench.update_table(&[]);
+    ended.is_result("up-to-date", 0);
+    assert_eq!(ended.last["after"]["version"], "limits 3");
+}
+
+/// What waits is there as a whole, and a lost journal is no missing table.
+#[test]
+fn the_state_of_a_table_is_told_in_words() {
+    let bench = Bench::new();
+    let device = bench.with_table(|table, _| table.image = ImageState::Pending);
+    let words = said(&bench, &["info"]);
+    assert!(words.contains(&format!("all {} bytes", TABLE.len())) && !words.contains("0 of"), "{words}");
+    drop(device);
+    let _device = bench.with_table(|table, _| {
+        (table.image, table.sequence, table.digest) = (ImageState::None, 0, [0; 32]);
+        table.reason = suit_manifest::reason::Reason::JournalCorrupt.code();
+    });
+    let words = said(&bench, &["scan"]);
+    assert!(words.contains("table LOST") && !words.contains("no table yet"), "{words}");
 }
 
 #[test]

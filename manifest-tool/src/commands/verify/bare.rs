@@ -258,7 +258,7 @@ impl<'a> Named<'a> {
         ciphertext: &[u8],
         secret: &AgreementSecret,
     ) -> Result<Vec<u8>, Error> {
-        let mut refusal = Error::refused(envelope, Reason::DeviceKeyUnknown, 0);
+        let mut refusal = Error::NoRecipient(envelope.to_owned());
         for (components, info) in &self.encryption_infos {
             let theirs = self.of_components(components);
             let opened = HostEncryption::read(*info)
@@ -274,6 +274,7 @@ impl<'a> Named<'a> {
                     refusal = Error::refused(envelope, error.into(), error.position);
                     if self.images.len() > 1 { self.check(path, ciphertext) } else { Ok(()) }
                 }
+                Err(error) if error.kind == ErrorKind::DeviceKeyUnknown => continue,
                 Err(error) => {
                     refusal = Error::refused(envelope, error.into(), error.position);
                     continue;

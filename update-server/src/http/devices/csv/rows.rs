@@ -135,7 +135,9 @@ impl<'a> Rows<'a> {
         for cell in header {
             let name = unguarded(str::from_utf8(cell).unwrap_or("?"));
             let Some(column) = COLUMNS.iter().position(|column| *column == name) else {
-                return Err(Problem::malformed(format!("The list has no column {name:?}.")));
+                return Err(Problem::malformed(format!(
+                    "The header has {name:?}, and a list of devices has no such column."
+                )));
             };
             if columns.contains(&column) {
                 return Err(Problem::malformed(format!("The column {name} is there twice.")));
