@@ -6,6 +6,7 @@ use suit_manifest::author::{TakenApart, take_apart};
 use suit_manifest::limits::{MAX_ENVELOPE_LEN, MAX_INTEGRATED_LEN};
 use suit_manifest::reason::Reason;
 use trust::TrustStoreBuf;
+use trust::host::ReadError;
 use update_protocol::profile::Component;
 
 use crate::device::Device;

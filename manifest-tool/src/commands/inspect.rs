@@ -206,7 +206,8 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             | Kind::Share
             | Kind::DeviceList
             | Kind::LineLog
-            | Kind::Transcript,
+            | Kind::Transcript
+            | Kind::Report,
         )
         | None => {
             return Err(Error::FileUnknown(path.to_owned()));

@@ -54,7 +54,7 @@ fn a_root_signs_no_release() {
     let workshop = desk();
     workshop.ok(&split("ledger init ledger --key root.pem --name root --holder Ada --kept safe"));
     let by_root = SIGN.replace("release.pem", "root.pem");
-    assert_eq!(workshop.refused(&split(&by_root)), ("key-has-role".into(), 2));
+    assert_eq!(workshop.refused(&split(&by_root)), ("key-has-role".into(), 4));
     workshop.ok(&split(SIGN));
 }
 

@@ -219,6 +219,31 @@ fn an_update_keeps_what_the_device_reports_of_its_refusal() {
     assert!(warning.contains("the device reports: "), "{warning}");
 }
 
+/// What is wrong with a place, in words of this program; standard output is none.
+#[test]
+fn a_place_for_the_answer_that_cannot_be_is_told_in_words() {
+    let bench = Bench::new();
+    let device = bench.reporting(|nonce| Ok(container(nonce, Outcome::Success)));
+    std::fs::write(bench.made.folder().join("there.report"), b"kept").unwrap();
+    for (out, words) in
+        [("there.report", "it is there already"), ("absent/a.report", "its folder is not there")]
+    {
+        let ended = bench.run(&["report", "--yes", "--out", out]);
+        ended.is_error("file-write", 3);
+        assert!(ended.last["error"]["message"].as_str().unwrap().ends_with(words), "{}", ended.stdout);
+    }
+    for command in [
+        &["report", "--yes", "--out", "-"][..],
+        &["update", "--release", "release.suit", "--refusal-report", "-"],
+    ] {
+        let ended = bench.run(command);
+        ended.is_error("usage", 2);
+        assert!(ended.last["error"]["message"].as_str().unwrap().contains("name a file"), "{}", ended.stdout);
+    }
+    assert_eq!(device.asked(), []);
+    assert!(!bench.made.folder().join("-").exists());
+}
+
 /// A device without reports, or with one that answers another question, is refused as it was.
 #[test]
 fn a_refusal_without_a_report_stays_what_it_is() {

@@ -309,6 +309,31 @@ fn what_waits_beside_a_release_is_told_before() {
     drop(device);
 }
 
+/// What the table of reasons says of an image is said of a table in its words.
+#[test]
+fn a_table_that_does_not_match_is_no_image() {
+    let bench = Bench::new();
+    let _device = bench.with_table(|_, _| ());
+    std::fs::write(bench.made.folder().join("table.bin"), b"another").unwrap();
+    let ended = bench.update_table(&[]);
+    ended.is_error("image-digest-mismatch", 5);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the table does not match") && !message.contains("image"), "{message}");
+}
+
+#[test]
+fn a_bundle_that_is_not_there_is_called_by_its_own_name() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    let ended = bench.run(&["update", "--yes", "--bundle", "absent", "--anchor", "root.cose"]);
+    ended.is_error("file-read", 3);
+    let message = ended.last["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("absent") && !message.contains(".suit") && message.contains("no folder"),
+        "{message}"
+    );
+}
+
 /// The device has no name for it, and its release has.
 #[test]
 fn a_table_that_is_in_use_already_has_the_version_of_its_release() {

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use suit_manifest::Reason;
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::digest_name;
 use suit_manifest::author::tree::{
