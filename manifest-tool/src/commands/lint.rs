@@ -70,14 +70,19 @@ impl Lint {
         }
         // Where devices refuse the manifest, that is a finding already.
         let named = images_of(&release).ok();
+        let table = inspect(&release).and_then(|read| Ok(read.images()?.table)).ok().flatten();
         for (name, image) in images.unwrap_or_default() {
+            found.extend(named.as_ref().and_then(|named| other(named, &name, &image)));
+            // Slot and range are those of the firmware.
+            if table.is_some_and(|table| match_image(&name, &image, &table).is_ok()) {
+                continue;
+            }
             let slot = self.slot_size.unwrap_or(u64::MAX);
             if image.len() as u64 > slot && !found.iter().any(|finding| finding.code == Code::SlotTooSmall) {
                 let message = format!("{} has {} bytes, and the slot {slot}", name.display(), image.len());
                 found.push(Finding::new(Code::SlotTooSmall, message));
             }
             found.extend(outside(self.range.as_ref(), &name, &image));
-            found.extend(named.as_ref().and_then(|named| other(named, &name, &image)));
         }
         let left_out = found.len().saturating_sub(MAX_SHOWN);
         found.truncate(MAX_SHOWN);

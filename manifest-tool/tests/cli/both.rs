@@ -124,6 +124,11 @@ fn each_has_a_slot_and_a_place_in_the_envelope() {
     workshop.ok(&split("integrate both.suit --image f.bin --image limits --out one.suit"));
     let verified = workshop.ok(&split("verify one.suit --anchor root.cose"));
     assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    // Slot and range are those of the firmware: the table has no reset vector.
+    let range = "--range 0x08000000..0x08002000";
+    let found = workshop.run(&split(&format!("--json lint one.suit {range}"))).object()["findings"].clone();
+    let codes: Vec<_> = found.as_array().unwrap().iter().map(|finding| finding["code"].clone()).collect();
+    assert_eq!(codes, ["integrated", "integrated"], "{found}");
     // What is for a table alone is not for both, and the reverse.
     assert_eq!(
         workshop.refused(&split(&CREATE.replace("--image firmware.bin --image-out f.bin", "--base 0"))).0,
