@@ -103,6 +103,64 @@ fn half_of_a_release_waits_for_the_host_to_bring_the_rest() {
     assert_eq!(bench.table_of_device(), (json!(4), json!("confirmed")));
 }
 
+/// What waits is told by whoever resets the device, or drops one half of it.
+#[test]
+fn half_of_a_release_waits_across_a_reset_and_says_so() {
+    let (mut bench, sim) = with_table_slot();
+    bench.both(4, Life::Confirms, b"0..90 bar");
+    let device_bus = std::mem::replace(&mut bench.bus, addresses::bus().expect("a port"));
+    let _relay = Relay::start(&bench.bus, &device_bus, Manner::Quiet);
+    let mut update = Ongoing::start(&mut bench.installing_both(4, &["--patience", "2s"]));
+    // The table has come, and some of the firmware.
+    update.until(20_000);
+    drop(sim);
+    update.end().is_error("device-lost", 3);
+    let _sim = bench.sim_with("flash", &device_bus, &["--table"]);
+    for _ in 0..2 {
+        let ended = bench.run(&["reset"]);
+        ended.is_error("part-missing", 7);
+        assert!(ended.stdout.contains("its table still waits"), "{}", ended.stdout);
+    }
+    let ended = bench.run(&["abandon"]);
+    ended.is_result("abandoned", 0);
+    assert!(ended.stdout.contains("updater-host abandon --table drops it too"), "{}", ended.stdout);
+    bench.install_both(4, &[]).is_result("confirmed", 0);
+    assert_eq!(bench.table_of_device(), (json!(4), json!("confirmed")));
+    bench.run(&["reset"]);
+    assert_eq!(bench.info()["version"], "4.0.0");
+}
+
+/// One file for the technician, out of which the host takes both.
+#[test]
+fn both_are_installed_out_of_one_envelope() {
+    let (bench, _sim) = with_table_slot();
+    bench.release(4, Life::Confirms);
+    let (image, table) = (bench.read("4.bin"), b"0..90 bar".to_vec());
+    let mut update = with_table(&description(4, &image), &table_description(4, &table));
+    update.uri = "#image".to_owned();
+    if let Some(table) = &mut update.table {
+        table.uri = "#table".to_owned();
+    }
+    bench.write("both.suit", &bench.factory.envelope_of(&update));
+    bench.write("table.bin", &table);
+    bench.manifest_tool(&[
+        "integrate",
+        "both.suit",
+        "--image",
+        "4.bin",
+        "--image",
+        "table.bin",
+        "--out",
+        "one.suit",
+    ]);
+    let ended = bench.run(&["update", "--yes", "--release", "one.suit", "--anchor", "root.cose"]);
+    ended.is_result("confirmed", 0);
+    assert_eq!(
+        (&ended.last["with_table"], bench.table_of_device()),
+        (&json!(true), (json!(4), json!("confirmed")))
+    );
+}
+
 /// docs/attacks.md, HOST54: a file that is damaged on its way is not sent, whichever half it is.
 #[test]
 fn host54_no_half_of_a_bundle_is_sent_that_is_not_the_one_of_its_release() {
