@@ -55,6 +55,12 @@ fn told(ended: &Ended) -> Vec<(u64, bool)> {
     updated.map(of).collect()
 }
 
+/// What ran before each of the same updates.
+fn told_before(ended: &Ended) -> Vec<Value> {
+    let lines = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.filter(|line| line["event"] == "updated").map(|line| line["before"]["sequence"].clone()).collect()
+}
+
 /// Neither half is brought without the other, and each goes on by itself afterwards.
 #[test]
 fn a_server_brings_both_and_then_what_is_beyond() {
@@ -103,6 +109,7 @@ fn a_server_brings_both_and_then_what_is_beyond() {
     let ended = bench.fetch(&server, &[]);
     assert_eq!(plans(&ended), ["firmware", "firmware", "table"]);
     assert_eq!(told(&ended), [(8, true), (9, false)]);
+    assert_eq!(told_before(&ended), [5, 8]);
     assert_eq!(two_ends(&ended), [("confirmed".into(), 9.into()), ("confirmed".into(), 10.into())]);
     assert_eq!(bench.has(), (json!("9.0.0"), json!(10)));
     // What is beyond it on one side alone.
