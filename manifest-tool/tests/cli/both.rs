@@ -1,6 +1,7 @@
 //! Releases of firmware and a table in one, from `create` to what a device with its provisioning block says.
 
 use serde_json::{Value, json};
+use suit_manifest::author::integrate;
 
 use super::encrypt::recipients;
 use super::personalize::desk;
@@ -80,6 +81,26 @@ fn keys_alone_judge_each_half_of_both() {
         assert_eq!(workshop.refused(&split(&line)), ("image-digest-mismatch".into(), 5), "{given}");
         let words = workshop.run(&split(&line)).stderr;
         assert!(words.contains("is not what this manifest names") && words.contains("--table"), "{words}");
+    }
+    // In the envelope each is compared with its own digest too, and beside a file.
+    workshop.ok(&split(&format!("{CREATE} --integrated --force")));
+    workshop.ok(&split(&format!("{SIGN} --force")));
+    let other = b"max_pressure = 90\n".as_slice();
+    for (table, given, passes) in [
+        (LIMITS, "", true),
+        (LIMITS, " --table limits", true),
+        (other, "", false),
+        (other, " --table limits", false),
+    ] {
+        let members = [("#image", &workshop.read("f.bin")[..]), ("#table", table)];
+        workshop.write("one.suit", &integrate(&workshop.read("both.suit"), &members).unwrap());
+        let line = format!("verify one.suit --public-key release.cose{given}");
+        let run = workshop.run(&split(&format!("{line} --json")));
+        assert_eq!(run.exit == 0, passes, "{line}: {run:?}");
+        if passes {
+            let members = ["image_verified", "table_verified"].map(|member| run.object()[member].clone());
+            assert_eq!(members, [json!(true), json!(true)], "{line}");
+        }
     }
     // A release of one of both has no second half.
     for release in ["signed.suit --image image.bin", "signed.suit"] {
@@ -197,4 +218,8 @@ fn encrypted_halves_are_integrated() {
     for member in ["image_verified", "table_verified", "image_decrypted"] {
         assert_eq!(verified[member], true, "{verified}");
     }
+    // Keys alone compare what is encrypted too.
+    let verified = workshop.ok(&split("verify one.suit --keys-of batch/A-0001.block"));
+    let members = ["image_verified", "table_verified"].map(|member| &verified[member]);
+    assert_eq!(members, [&json!(true), &json!(true)]);
 }

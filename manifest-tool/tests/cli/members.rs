@@ -258,6 +258,101 @@ fn each_slot_has_its_own_integrated_image() {
     assert_eq!(workshop.read("none.suit"), workshop.read("both.suit"));
 }
 
+/// Who trusts a key alone is told as much of what is in the envelope as who has an anchor.
+#[test]
+fn suit36_keys_alone_compare_what_is_in_the_envelope() {
+    let workshop = with_integrated();
+    let other = changed(&workshop, "image.bin");
+    let release = workshop.read("integrated.suit");
+    workshop.write("bundle.suit", &integrate(&release, &[("#image", &workshop.read("image.bin"))]).unwrap());
+    workshop.write("changed.suit", &integrate(&release, &[("#image", &other)]).unwrap());
+    let bare = |given: &str| format!("verify {given} --public-key release.cose");
+    let verified = workshop.ok(&split(&bare("bundle.suit")));
+    assert_eq!(verified["image_verified"], true, "{verified}");
+    assert_eq!(verified["not_checked"], json!(["credential", "scope", "revocation", "device"]));
+    assert_eq!(workshop.ok(&split(&bare("integrated.suit")))["image_verified"], false);
+    // A file beside it stands in for nothing, and neither does what is in the envelope for the file.
+    workshop.ok(&split(&bare("bundle.suit --image image.bin")));
+    for given in ["changed.suit", "changed.suit --image image.bin", "bundle.suit --image changed"] {
+        let refused = workshop.refused(&split(&bare(given)));
+        assert_eq!(refused, ("image-digest-mismatch".into(), 5), "{given}");
+    }
+    // What no manifest names is not compared.
+    workshop.write("changed.suit", &integrate(&release, &[("#x", &other)]).unwrap());
+    assert_eq!(workshop.ok(&split(&bare("changed.suit")))["image_verified"], false);
+    // Each slot has its own.
+    workshop.two_slots();
+    workshop.ok(&split(&format!("{TWO_SLOTS} --second-image-out image2.bin --integrated")));
+    workshop.sign("release", "both.suit");
+    let images = ["image.bin", "image2.bin"].map(|name| workshop.read(name));
+    for (uris, passes) in [(["#image", "#image-1"], true), (["#image-1", "#image"], false)] {
+        let members = [(uris[0], images[0].as_slice()), (uris[1], images[1].as_slice())];
+        workshop.write("two.suit", &integrate(&workshop.read("both.suit"), &members).unwrap());
+        assert_eq!(workshop.run(&split(&bare("two.suit"))).exit == 0, passes, "{uris:?}");
+    }
+}
+
+/// The same of an envelope that no device of ours runs: its manifest says which component is fetched from where.
+#[test]
+fn suit36_keys_alone_compare_what_is_in_the_envelope_of_another_tool() {
+    let workshop = Workshop::with_release();
+    let (first, second) = (workshop.read("image.bin"), changed(&workshop, "image.bin"));
+    let component = |index: u8, content: &[u8], uri: &str| {
+        let digest = hex::encode(Sha256::digest(content));
+        format!(
+            "{{ set-component-index = {index} }}, {{ override-parameters = {{ \
+             image-digest = {{ sha-256 = \"{digest}\" }}, image-size = {}, uri = \"{uri}\" }} }}, \
+             \"fetch\", \"image-match\"",
+            content.len()
+        )
+    };
+    let encrypt =
+        "encrypt --image image.bin --public-key reader.pub --info-out i.info --ciphertext-out i.enc";
+    super::openssl::openssl(&workshop, "genpkey -algorithm X25519 -out reader.pem");
+    super::openssl::openssl(&workshop, "pkey -in reader.pem -pubout -out reader.pub");
+    workshop.ok(&split(encrypt));
+    // It has no digest of what it fetches here, but one of what it installs.
+    let decrypted =
+        component(2, &first, "#secret").replace("uri =", "encryption-info = { file = \"i.info\" }, uri =");
+    let description = format!(
+        "format = 1\nsequence-number = 1\ncomponents = [[{{ hex = \"00\" }}], [\"table\"], [\"app\"]]\n[sequences]\n\
+         install = [{}, {}, {decrypted}]\n",
+        component(0, &first, "#first"),
+        component(1, &second, "#second")
+    );
+    workshop.write("d.toml", description.as_bytes());
+    workshop.ok(&split("compose d.toml --out e.suit"));
+    workshop.ok(&split("sign e.suit --key release.pem --no-credential --out theirs.suit"));
+    let verify = |members: &[(&str, &[u8])]| {
+        workshop.write("one.suit", &integrate(&workshop.read("theirs.suit"), members).unwrap());
+        let run = workshop.run(&split("verify one.suit --public-key release.cose --json"));
+        (run.exit, run.object())
+    };
+    let (exit, verified) = verify(&[("#first", &first), ("#second", &second)]);
+    assert_eq!(exit, 0, "{verified}");
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(true)));
+    let (_, verified) = verify(&[("#first", &first), ("#third", &first)]);
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(true), &json!(false)));
+    let (_, verified) = verify(&[("#second", &second)]);
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(true)));
+    let (_, verified) = verify(&[("#secret", &workshop.read("i.enc"))]);
+    assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(false)));
+    // One stands in for the other as little as a changed one.
+    for members in [[("#first", &second), ("#second", &second)], [("#first", &first), ("#second", &first)]] {
+        let members = members.map(|(uri, content)| (uri, content.as_slice()));
+        let (exit, refused) = verify(&members);
+        assert_eq!((exit, &refused["error"]["code"]), (5, &json!("image-digest-mismatch")), "{refused}");
+    }
+}
+
+/// A file with one bit of it changed, which is `changed` too.
+fn changed(workshop: &Workshop, name: &str) -> Vec<u8> {
+    let mut bytes = workshop.read(name);
+    bytes[100] ^= 1;
+    workshop.write("changed", &bytes);
+    bytes
+}
+
 #[test]
 fn an_unsigned_envelope_with_an_image_warns() {
     let workshop = with_integrated();
