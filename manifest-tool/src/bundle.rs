@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use suit_manifest::ImageReference;
 use suit_manifest::author::tree::{EnvelopeTree, Integrated};
 use suit_manifest::author::{AuthorError, TakenApart, inspect, take_apart, take_out};
+use suit_manifest::{ImageReference, ReleaseImages};
 
 use crate::error::Error;
 use crate::files::{MAX_BUNDLE_FILE_LEN, read};
+use crate::verification::match_image;
 
 /// URIs of the images of `create --integrated`, by their slots, and of a table that comes with one.
 pub const INTEGRATED_URIS: [&str; 3] = ["#image", "#image-1", "#table"];
@@ -66,6 +67,14 @@ impl MemberFault {
     }
 }
 
+/// What is in an envelope, and is what the manifest names.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Inside {
+    pub image: bool,
+    /// Of a manifest with a table beside other components.
+    pub table: bool,
+}
+
 /// A file with an envelope, with or without integrated members.
 pub struct Bundle<'p> {
     path: &'p Path,
@@ -106,6 +115,30 @@ impl<'p> Bundle<'p> {
             AuthorError::Refused(error) => Error::refused_manifest(self.path, error),
             other => Error::Author { what: "the envelope", source: Box::new(other) },
         }
+    }
+
+    /// Compares by `check` the members that a manifest fetches for an image; whether there is one.
+    pub fn check_inside(
+        &self,
+        payloads: &[(&str, &[u8])],
+        named: &ImageReference<'_>,
+        check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let mut fetched = payloads.iter().filter(|(uri, _)| *uri == named.uri).peekable();
+        let is_there = fetched.peek().is_some();
+        fetched.try_for_each(|(uri, payload)| check(&self.name_of(uri), payload, named))?;
+        Ok(is_there)
+    }
+
+    /// Compares all that is in the envelope of a release that our devices walk through; `None`: they do not.
+    pub fn check_release(&self) -> Result<Option<Inside>, Error> {
+        let TakenApart { envelope, payloads } = self.taken_apart();
+        let Ok(inspection) = inspect(&envelope) else { return Ok(None) };
+        let Ok(ReleaseImages { first, second, table }) = inspection.images() else { return Ok(None) };
+        let check = |named: &ImageReference<'_>| self.check_inside(&payloads, named, match_image);
+        let second = second.as_ref().map(check).transpose()?.unwrap_or_default();
+        let table = table.as_ref().map(check).transpose()?.unwrap_or_default();
+        Ok(Some(Inside { image: check(&first)? || second, table }))
     }
 
     /// The name of an integrated member for people.

@@ -197,12 +197,7 @@ impl Verify {
         check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
         let ReleaseImages { first, second, table } = images;
-        let inside = |named: &ImageReference<'_>| -> Result<bool, Error> {
-            let mut payloads = apart.payloads.iter().filter(|(uri, _)| *uri == named.uri).peekable();
-            let is_there = payloads.peek().is_some();
-            payloads.try_for_each(|(uri, payload)| check(&bundle.name_of(uri), payload, named))?;
-            Ok(is_there)
-        };
+        let inside = |named: &ImageReference<'_>| bundle.check_inside(&apart.payloads, named, &check);
         let mut checked = Checked { any: inside(first)?, slot: None, table: None };
         if let Some(second) = second {
             checked.any |= inside(second)?;

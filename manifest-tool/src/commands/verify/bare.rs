@@ -97,7 +97,11 @@ impl BareArguments {
             Err(shortfall) => return Err(Error::Blocks { path: envelope.to_owned(), shortfall, blocks }),
         };
         let named = Named::of(&tree.manifest);
-        let inside = named.check_inside(&bundle, &tree.integrated)?;
+        // Of a release of ours the device's walk says what is fetched from where, for each slot.
+        let inside = match bundle.check_release()? {
+            Some(inside) => inside,
+            None => named.check_inside(&bundle, &tree.integrated)?,
+        };
         let (named, named_table) = named.halves();
         if table.is_some() && named_table.is_none() {
             return Err(Error::usage(NO_TABLE_BESIDE));

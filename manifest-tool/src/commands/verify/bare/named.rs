@@ -10,21 +10,13 @@ use trust::ErrorKind;
 use trust::blocks::encryption::{AgreementSecret, HostEncryption};
 use trust::cbor::Span;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Inside};
 use crate::error::{Error, ImageDifference};
 use crate::files::read;
 use crate::image::MAX_PAYLOAD_LEN;
 
 /// What the identifiers of a table's components begin with.
 const TABLE_SEGMENT: &[u8] = b"table";
-
-/// What is in an envelope, and is what the manifest names.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Inside {
-    pub(super) image: bool,
-    /// Of a manifest with a table beside other components.
-    pub(super) table: bool,
-}
 
 /// What a manifest says of images, wherever in it that stands: what a device makes of the sequences is its own business.
 #[derive(Default)]
