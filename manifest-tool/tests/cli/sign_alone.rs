@@ -2,6 +2,7 @@
 
 use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
 use suit_manifest::vocabulary::EnvelopeElement;
+use trust::author::SoftwareKey;
 
 use super::verify_blocks::{payload, with_blocks};
 use super::workshop::{Workshop, split};
@@ -119,6 +120,18 @@ fn suit52_what_devices_of_ours_run_is_signed_with_a_credential() {
                   --out whole.suit --image-out image.bin --force";
     workshop.ok(&split(create));
     assert_eq!(refused("whole.suit"), ("release-ours".into(), 5));
+    // Neither do blocks of others beside it, of which a device of ours takes one alone: whoever likes takes them away.
+    let unsigned = workshop.read("unsigned.suit");
+    for count in 1..=3 {
+        let block = |number: u8| {
+            let key = SoftwareKey::from_seed(&[number; 32]).unwrap();
+            trust::author::sign1_detached(&payload(&unsigned), &key).unwrap()
+        };
+        let blocks: Vec<_> = (1..=count).map(block).collect();
+        workshop.write("blocks.suit", &with_blocks(&unsigned, &blocks));
+        assert_eq!(refused("blocks.suit"), ("release-ours".into(), 5), "{count}");
+        assert_eq!(refused("blocks.suit --add"), ("release-ours".into(), 5), "{count}");
+    }
     // What is severed and away may be anything.
     workshop.write("two.toml", ONE_IMAGE_SEVERED.as_bytes());
     workshop.ok(&split("compose two.toml --out two.suit"));

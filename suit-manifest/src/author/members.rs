@@ -84,8 +84,7 @@ pub fn sign_alone(
     let made = sign(before.payload.bytes).map_err(AuthorError::Signature)?;
     let kept = before.blocks.iter().filter(|_| adds).map(|block| block.bytes);
     let blocks: Vec<&[u8]> = kept.chain([made.as_slice()]).collect();
-    let wrapper = [before.payload.bytes].into_iter().chain(blocks.iter().copied()).map(bytes).collect();
-    let wrapper = encode(&bytes(&encode(&Value::Array(wrapper))?))?;
+    let wrapper = wrapper(&before, &blocks)?;
     let mut members = Vec::new();
     for member in &before.members {
         let value = match member.key {
@@ -100,6 +99,34 @@ pub fn sign_alone(
         return Err(AuthorError::Encoding);
     }
     Ok(out)
+}
+
+/// What of an envelope decides what its manifest does: digest, manifest and command sequences, without a block and without
+/// what may come and go beside them. It is signed by nobody.
+///
+/// # Errors
+/// [`AuthorError::Refused`] when [`EnvelopeTree::read`] refuses the envelope.
+pub fn bare(envelope: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let before = EnvelopeTree::read(envelope)?;
+    let wrapper = wrapper(&before, &[])?;
+    let mut members = Vec::new();
+    for member in &before.members {
+        let value = match member.key {
+            MemberKey::Element(EnvelopeElement::AuthenticationWrapper) => wrapper.as_slice(),
+            MemberKey::Element(
+                EnvelopeElement::Manifest | EnvelopeElement::PayloadFetch | EnvelopeElement::Install,
+            ) => member.value.bytes,
+            _ => continue,
+        };
+        members.push((key(member.key)?, Vec::new(), value));
+    }
+    assemble(members)
+}
+
+/// The value of an authentication wrapper (section 8.3): the digest of the manifest, and these blocks.
+fn wrapper(envelope: &EnvelopeTree<'_>, blocks: &[&[u8]]) -> Result<Vec<u8>, AuthorError> {
+    let parts = [envelope.payload.bytes].into_iter().chain(blocks.iter().copied()).map(bytes).collect();
+    encode(&bytes(&encode(&Value::Array(parts))?))
 }
 
 fn change(

@@ -353,30 +353,41 @@ class Task:
             wanted.setdefault(address, set()).add(number)
         states = self.code.conditions(executed)
         counts = dict.fromkeys(wanted, 0)
-        runner, victim = self.machine(), self.machine()
-        victim_flash = self.flash
         controls = []
         done = 0
 
         ends = {}
         passed = []
 
-        def join(uc, address, size, data):
-            key = self.state(victim, address)
-            if key in ends:
-                victim.known = ends[key]
-                uc.emu_stop()
-            else:
-                passed.append(key)
+        def prepared():
+            """A machine that stops where another attack has gone on in the same way."""
+            machine = self.machine()
 
-        for address in joints:
-            victim.uc.hook_add(UC_HOOK_CODE, join, begin=address, end=address)
+            def join(uc, address, size, data):
+                key = self.state(machine, address)
+                if key in ends:
+                    machine.known = ends[key]
+                    uc.emu_stop()
+                else:
+                    passed.append(key)
+
+            for address in joints:
+                machine.uc.hook_add(UC_HOOK_CODE, join, begin=address, end=address)
+            return machine
+
+        runner, victim = self.machine(), prepared()
+        victim_flash = self.flash
 
         def attempt(snapshot, start, state):
-            nonlocal victim_flash
-            passed.clear()
-            snapshot.restore(victim, state, victim_flash)
-            end, at, mailbox, flash = victim.run(start, HANG)
+            nonlocal victim, victim_flash
+            for is_again in (False, True):
+                passed.clear()
+                snapshot.restore(victim, state, victim_flash)
+                end, at, mailbox, flash = victim.run(start, HANG)
+                if is_again or (end, at) != ("fault", start):
+                    break
+                # A jump into RAM may leave the emulator so that it runs nothing any more: a new one says what this is.
+                victim, victim_flash = prepared(), self.flash
             victim_flash = bytes(victim.uc.mem_read(PSRAM, len(self.flash)))
             result = end, at, mailbox, flash or self.keep(victim_flash)
             ends.update(dict.fromkeys(passed, result))

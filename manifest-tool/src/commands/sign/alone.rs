@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::tree::EnvelopeTree;
-use suit_manifest::author::{digest_name, inspect, sign_alone};
+use suit_manifest::author::{bare, digest_name, inspect, sign_alone};
 use trust::blocks::{BlockSigner, CoseStructure, Keys};
 
 use crate::blocks::{AuthenticationView, held, judge_all};
@@ -46,8 +46,10 @@ pub(super) fn signed(path: &Path, signer: &BlockSigner, adds: bool) -> Result<Ve
     let has_mac = verdicts
         .iter()
         .any(|verdict| matches!(verdict.structure, Some(CoseStructure::Mac0 | CoseStructure::Mac)));
-    // Whoever adds the credential, which nothing signs, would have a release of it. What is severed and away says nothing.
-    match inspect(&bundle.release()?).and_then(|inspection| inspection.images().map(drop)) {
+    // Whoever adds the credential, which nothing signs, would have a release of it; and whoever likes takes blocks, text and
+    // whatever else stands there away. What is severed and away says nothing.
+    let judged = bare(bundle.bytes()).map_err(|error| bundle.not_changed(error))?;
+    match inspect(&judged).and_then(|inspection| inspection.images().map(drop)) {
         Ok(()) if has_mac => return refused(ReleaseFault::OfDevice),
         Ok(()) if signer.is_verified_by_devices() => return refused(ReleaseFault::Ours),
         Ok(()) => {}
