@@ -219,13 +219,17 @@ impl Device {
     /// # Errors
     /// [`Error::NoFirmware`]
     pub(crate) fn check_tries(&self) -> Result<(), Error> {
-        let firmware = self.firmware();
-        let runs = firmware.mode == Mode::Application
-            || matches!(firmware.image, ImageState::Confirmed | ImageState::Pending | ImageState::Trial);
-        if self.component == Component::Table && !runs {
+        if self.component == Component::Table && !self.has_firmware() {
             return Err(Error::NoFirmware { serial: self.serial.to_string() });
         }
         Ok(())
+    }
+
+    /// Whether it has firmware that runs, or that a reset starts: an update may have found it in its loader.
+    pub(crate) fn has_firmware(&self) -> bool {
+        let firmware = self.firmware();
+        firmware.mode == Mode::Application
+            || matches!(firmware.image, ImageState::Confirmed | ImageState::Pending | ImageState::Trial)
     }
 
     /// What waits for a reset beside the component that is looked at, and starts with it.
@@ -279,6 +283,12 @@ impl Device {
     /// The state of a component; `None` for a table that it does not have.
     pub(crate) fn of(&self, component: Component) -> Option<&StateRecord> {
         if component == self.component { Some(&self.state) } else { self.other.as_ref() }
+    }
+
+    /// Whether an update has begun something that is not tried yet.
+    pub(crate) fn has_unfinished(&self) -> bool {
+        let unfinished = |state: &StateRecord| state.image == ImageState::Pending || state.flags.resumable;
+        unfinished(&self.state) || self.other.as_ref().is_some_and(unfinished)
     }
 
     /// Whether a reset changes nothing of it: nothing is on trial, and nothing waits for its first start.

@@ -23,7 +23,7 @@ use crate::release::{
 mod online;
 
 #[cfg(feature = "http")]
-pub(crate) use online::{Online, Question, fetch_records, fetched_records, keep_successions};
+pub(crate) use online::{Heard, Online, Question, fetch_records, fetched_records, keep_successions};
 
 /// What there is for a device.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use self::outcome::{UpdateReport, UpdateResult, report};
 #[cfg(feature = "http")]
 pub(crate) use self::prepared::Ended;
 use self::prepared::Prepared;
-use self::standing::is_done;
+use self::standing::{is_done, warn_of_unfinished};
 #[cfg(feature = "http")]
 use crate::cache::Cache;
 use crate::cli::{Cli, Update};
@@ -130,7 +130,8 @@ impl Run<'_> {
     ) -> Result<UpdateReport, Error> {
         self.ask(&mut reached, &offers, known.trusted).await?;
         let mut report: Option<UpdateReport> = None;
-        for offered in offers {
+        let mut offers = offers.into_iter().peekable();
+        while let Some(offered) = offers.next() {
             let component = offered.component;
             if let Some(before) = &report {
                 if !before.is_settled() {
@@ -142,7 +143,13 @@ impl Run<'_> {
                 before.tell(self.output);
                 reached.look_again().await?;
             }
-            let next = self.one(&mut reached, offered, known).await?;
+            let next = self.one(&mut reached, offered, known).await;
+            // What comes next may be what the device waits for.
+            let is_last = next.is_err() || offers.peek().is_none();
+            if is_last && next.as_ref().map_or_else(is_about_the_release, UpdateReport::is_untouched) {
+                reached.tell_unfinished(self.output).await;
+            }
+            let next = next?;
             report = Some(match report {
                 Some(before) if component == Component::Table => before.followed_by(next),
                 _ => next,
@@ -215,6 +222,13 @@ struct Reached {
 }
 
 impl Reached {
+    /// Tells what an earlier update has begun. A device that turned out to run its release was freed of that.
+    async fn tell_unfinished(&mut self, output: &Output) {
+        if self.device.has_unfinished() && self.look_again().await.is_ok() {
+            warn_of_unfinished(&self.device, output);
+        }
+    }
+
     /// Reads what the device is now, after an update.
     async fn look_again(&mut self) -> Result<(), Error> {
         let Self { connection, device } = self;
@@ -287,7 +301,7 @@ impl Found<'_> {
         #[cfg(not(feature = "http"))]
         drop(release);
         // It holds this release, or none is newer; a device that works is something else.
-        if self.device.silence().is_some() {
+        if self.device.silence().is_some() || !self.device.has_firmware() {
             return Err(Error::NothingRuns { reason_code: self.device.state.reason });
         }
         let mut after = self.device.installed();

@@ -3,7 +3,7 @@
 use suit_manifest::reason::Reason;
 use trust::host::read_unverified_revocation;
 use trust::{Domain, RevocationList, TrustStoreBuf, read_unverified_succession};
-use update_protocol::profile::{Component, Mode};
+use update_protocol::profile::Component;
 use uuid::Uuid;
 
 use self::images::{Fetched, Wanted};
@@ -25,6 +25,17 @@ pub(crate) struct Question {
     pub(crate) shelf: Shelf,
     /// The number of a release of both that comes first: what is not above it is older then.
     pub(crate) above: Option<u64>,
+}
+
+/// Who answered which release is the newest of a shelf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heard {
+    /// The server: with a release, with none, or with a fault of its own.
+    Server,
+    /// It could not be reached; what was fetched earlier stands in.
+    Kept,
+    /// It could not be reached, and nothing was fetched earlier.
+    Nobody,
 }
 
 /// A server and what was fetched from it.
@@ -131,7 +142,7 @@ impl Online<'_> {
     }
 
     /// The newest release of a shelf for a device that is turned to it, checked, unless it is older than what the device accepts.
-    /// Without the server: the one that was fetched last.
+    /// Without the server: the one that was fetched last. And who has said so.
     ///
     /// # Errors
     /// [`Error::Refused`], [`Error::NoRelease`], those of the server and of files
@@ -139,8 +150,20 @@ impl Online<'_> {
         &self,
         trusted: &TrustStoreBuf,
         device: &mut Device,
-        Question { shelf, above }: Question,
+        question: Question,
         checks: HostChecks,
+    ) -> (Heard, Result<Offer, Error>) {
+        let mut heard = Heard::Server;
+        let offer = self.asked(trusted, device, question, (checks, &mut heard)).await;
+        (heard, offer)
+    }
+
+    async fn asked(
+        &self,
+        trusted: &TrustStoreBuf,
+        device: &mut Device,
+        Question { shelf, above }: Question,
+        (checks, heard): (HostChecks, &mut Heard),
     ) -> Result<Offer, Error> {
         let kind = Kind {
             vendor: device.vendor(),
@@ -149,7 +172,6 @@ impl Online<'_> {
             shelf,
         };
         let server = self.server.name();
-        let mut is_kept = false;
         let latest = match self.server.latest(&kind).await {
             Ok(latest) => latest,
             Err(error @ (Error::NoRelease { .. } | Error::NotOffered { .. })) => {
@@ -159,6 +181,13 @@ impl Online<'_> {
             Err(error) if error.is_offline() => {
                 let objects = self.cache.release_objects(&server, &kind)?;
                 let is_damaged = !objects.is_empty();
+                // What names its fault is the server itself, and not what stands before it.
+                let is_named = matches!(error, Error::ServerRefused { code: Some(_), .. });
+                *heard = match (is_damaged, is_named) {
+                    (true, _) => Heard::Kept,
+                    (false, true) => Heard::Server,
+                    (false, false) => Heard::Nobody,
+                };
                 let kept = objects.into_iter().filter_map(|object| Latest::read(object).ok());
                 let Some(latest) = kept.max_by_key(|latest| latest.sequence) else {
                     if is_damaged {
@@ -166,13 +195,13 @@ impl Online<'_> {
                     }
                     return Err(error);
                 };
-                is_kept = true;
                 let words = format!("{error}; using the release that was fetched earlier");
                 self.output.warn(&error.code(), &words);
                 latest
             }
             Err(error) => return Err(error),
         };
+        let is_kept = *heard == Heard::Kept;
         let envelope = match self.envelope(&latest).await {
             Err(error @ Error::ServerRefused { status: 410, .. }) => {
                 self.cache.forget_release_objects(&server, &kind)?;
@@ -195,8 +224,11 @@ impl Online<'_> {
         let is_older = match &checked {
             // Of both, whatever is checked: there are newer ones of each.
             Err(error) if shelf == Shelf::Both => is_rollback(error),
+            // A device that has nothing to run gets nothing else either: that is no end of an update. With a release of both it
+            // gets that.
             Err(error) => {
-                is_rollback(error) && checks == HostChecks::Enforced && device.state.mode == Mode::Application
+                let goes_on = device.has_firmware() || above.is_some();
+                is_rollback(error) && checks == HostChecks::Enforced && goes_on
             }
             Ok((facts, Some(_))) => is_passed(device, facts),
             Ok((facts, None)) => above.is_some_and(|above| facts.sequence <= above),

@@ -5,7 +5,7 @@ use update_protocol::profile::Component;
 
 use super::Run;
 #[cfg(feature = "http")]
-use super::standing::is_done;
+use super::standing::has_both;
 use crate::device::Device;
 use crate::error::Error;
 #[cfg(feature = "http")]
@@ -14,9 +14,9 @@ use crate::output::Output;
 use crate::reporting::Reporting;
 #[cfg(feature = "http")]
 use crate::server::Shelf;
-#[cfg(feature = "http")]
-use crate::source::Question;
 use crate::source::{self, Offer};
+#[cfg(feature = "http")]
+use crate::source::{Heard, Question};
 
 /// What there is for a component of the device.
 pub(super) struct Offered {
@@ -56,18 +56,23 @@ impl Run<'_> {
         let online = reporting.online(self.output);
         let (mut both, mut halves) = (None, Vec::new());
         let (mut above, mut is_there) = (None, false);
+        let mut heard = Vec::new();
         for shelf in self.options.target.shelves(has_table) {
             let component = shelf.component();
             let question = Question { shelf: *shelf, above };
             let offer = match device.turn(component) {
-                Ok(()) => online.release(trusted, device, question, self.checks).await,
+                Ok(()) => {
+                    let (by, offer) = online.release(trusted, device, question, self.checks).await;
+                    heard.push(by);
+                    offer
+                }
                 Err(error) => Err(error),
             };
             if *shelf == Shelf::Both
                 && let Ok(Offer::Release(release)) = &offer
             {
                 above = release.facts.as_ref().map(|facts| facts.sequence);
-                is_there = is_done(device, release, self.options);
+                is_there = has_both(device, release, self.options);
             }
             let offered = Offered { component, offer, is_tried: component == Component::Firmware };
             match shelf {
@@ -75,7 +80,8 @@ impl Run<'_> {
                 Shelf::Firmware | Shelf::Table => halves.push(offered),
             }
         }
-        let chosen = Answers { both, halves, is_there };
+        let is_away = heard.iter().all(|by| *by != Heard::Server) && heard.first() == Some(&Heard::Nobody);
+        let chosen = Answers { both, halves, is_there, is_away };
         chosen.chosen(self.output)
     }
 }
@@ -89,14 +95,16 @@ struct Answers {
     halves: Vec<Offered>,
     /// The device has that of both.
     is_there: bool,
+    /// The server answered no question, and nothing of both was fetched earlier: nobody knows whether there is one.
+    is_away: bool,
 }
 
 #[cfg(feature = "http")]
 impl Answers {
     /// Those of several answers that are brought. What the server does not have stops nothing else: with nothing at all the first one
-    /// says why.
+    /// says why. A release of both that may be there stops all: firmware that is beyond it would shut it out for good.
     fn chosen(self, output: &Output) -> Vec<Offered> {
-        let Self { both, mut halves, is_there } = self;
+        let Self { both, mut halves, is_there, is_away } = self;
         let warn = |error: &Error| output.warn(&error.code(), &error.to_string());
         let both = match both {
             Some(Offered { offer: Ok(offer), component, is_tried }) => {
@@ -121,7 +129,7 @@ impl Answers {
             }
             Some(Offered { offer: Err(Error::NoRelease { .. }), .. }) => None,
             Some(Offered { offer: Err(error), .. })
-                if matches!(error, Error::NotOffered { .. }) || error.is_offline() =>
+                if matches!(error, Error::NotOffered { .. }) || is_away && error.is_offline() =>
             {
                 if halves.iter().any(|half| half.offer.is_ok()) {
                     warn(&error);

@@ -92,6 +92,11 @@ impl UpdateReport {
         }
     }
 
+    /// Whether there was nothing to install.
+    pub(super) fn is_untouched(&self) -> bool {
+        matches!(self.result, UpdateResult::UpToDate | UpdateResult::NothingNewer)
+    }
+
     /// The same, with the update of the table that came after it.
     pub(super) fn followed_by(mut self, table: Self) -> Self {
         self.table = Some(Box::new(table));

@@ -10,12 +10,28 @@ use crate::release::{Authority, Release};
 /// Whether there is nothing to do: the release is confirmed.
 pub(super) fn is_done(device: &Device, release: &Release, options: &Update) -> bool {
     let state = &device.state;
-    let wants_it_again = options.reinstall || options.dangerous_skip_host_checks;
-    !wants_it_again
+    !wants_it_again(options)
         && runs(device, release)
         && has_table(device, release)
         && state.image == ImageState::Confirmed
         && state.mode == Mode::Application
+}
+
+/// Whether the device has a release of both, whatever else it has begun: it need not be sent before what is beyond it.
+#[cfg(feature = "http")]
+pub(super) fn has_both(device: &Device, release: &Release, options: &Update) -> bool {
+    let is_there = |component: Component| {
+        device.of(component).is_some_and(|state| {
+            matches!(state.image, ImageState::Confirmed | ImageState::Pending)
+                && Some(state.active_digest) == release.digest()
+        })
+    };
+    !wants_it_again(options) && is_there(Component::Firmware) && is_there(Component::Table)
+}
+
+/// Whether what is there already is sent all the same.
+fn wants_it_again(options: &Update) -> bool {
+    options.reinstall || options.dangerous_skip_host_checks
 }
 
 /// Whether the release runs already and only has to confirm itself. Sending it again would revert it first.
@@ -40,6 +56,30 @@ pub(super) fn has_table(device: &Device, release: &Release) -> bool {
         || device.of(Component::Table).is_some_and(|table| {
             table.image == ImageState::Confirmed && Some(table.active_digest) == release.digest()
         })
+}
+
+/// What an earlier update has begun, and this one has not ended: it waits, also while the application runs.
+pub(super) fn warn_of_unfinished(device: &Device, output: &Output) {
+    for component in [Component::Firmware, Component::Table] {
+        let Some(state) = device.of(component) else { continue };
+        let (name, option) = match component {
+            Component::Firmware => ("firmware", ""),
+            Component::Table => ("table", " --table"),
+        };
+        let drops = format!("updater-host abandon{option} drops it");
+        let words = match state.image {
+            ImageState::Pending => format!(
+                "a {name} release of an earlier update waits for a reset: updater-host reset starts it, {drops}; if a reset \
+                 does not start it, it is half of a release of firmware and a table, and the update of that release brings \
+                 the other half"
+            ),
+            ImageState::Confirmed | ImageState::None if state.flags.resumable => format!(
+                "the {name} of an earlier update has not come whole: the update of that release resumes it, {drops}"
+            ),
+            _ => continue,
+        };
+        output.warn("unfinished", &words);
+    }
 }
 
 /// Two releases with one number: the device has the other one.

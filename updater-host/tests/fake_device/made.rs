@@ -60,7 +60,7 @@ pub(crate) fn list(sequence: u64, revoked: &[[u8; 16]]) -> Vec<u8> {
     sign_revocation(&request, &root).unwrap()
 }
 
-/// A folder with `root.cose`, `release.suit`, `image.bin`, `two.suit` and `image2.bin` (for two slots), `list.cwt` (3) and `revoking.cwt` (4), which takes back the
+/// A folder with `root.cose`, `release.suit`, `image.bin`, `two.suit` and `image2.bin` (for two slots), `both.suit` (firmware and table), `list.cwt` (3) and `revoking.cwt` (4), which takes back the
 /// credential of the release.
 pub(crate) struct Made {
     folder: tempfile::TempDir,
@@ -132,6 +132,11 @@ impl Made {
             made.write(name, &sign(&create(&table).unwrap(), &key, &credential).unwrap());
         }
         made.write("table.bin", TABLE);
+        let table: [u8; 32] = Sha256::digest(TABLE).into();
+        let uri = image_uri(&table);
+        let table = Some(SlotImage { digest: table, size: TABLE.len() as u64, uri, encryption: None });
+        let both = UpdateDescription { second_slot: None, table, ..two };
+        made.write("both.suit", &sign(&create(&both).unwrap(), &key, &credential).unwrap());
         made.write("revoking.cwt", &list(4, &[[0xee; 16], request.cti]));
         made
     }

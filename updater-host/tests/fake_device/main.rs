@@ -21,6 +21,8 @@ mod succession;
 mod tables;
 #[cfg(unix)]
 mod terminal;
+#[cfg(feature = "http")]
+mod unfinished;
 mod words;
 
 use std::process::{Command, Output, Stdio};

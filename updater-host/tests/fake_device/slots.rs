@@ -8,7 +8,7 @@ use super::{Bench, images};
 #[cfg(feature = "http")]
 #[path = "../../src/server/tests/fake.rs"]
 #[allow(dead_code, reason = "it breaks off and drips for the tests of the client")]
-mod fake_server;
+pub(crate) mod fake_server;
 
 const REST: [&str; 5] = ["--confirm-timeout", "1s", "--anchor", "root.cose", "--yes"];
 

@@ -291,7 +291,7 @@ async fn asked_for(
     let client = Server::new(&server.url(), None, None).unwrap();
     let output = Output::new(true, false);
     let online = Online { server: &client, cache, output: &output };
-    online.release(&trusted(), device, question, checks).await
+    online.release(&trusted(), device, question, checks).await.1
 }
 
 fn kept(cache: &Cache, server: &FakeServer) -> usize {

@@ -1,6 +1,11 @@
+use clap::Parser as _;
+use update_protocol::profile::{ImageState, Mode, StateRecord};
+
 use super::*;
+use crate::cli::{Cli, Command};
 use crate::plan::ReleaseName;
-use crate::release::Release;
+use crate::release::tests::{Made, device, trusted};
+use crate::release::{Release, check_half};
 
 /// An answer, by its short name.
 fn offered(component: Component, answer: &str) -> Offered {
@@ -12,6 +17,9 @@ fn offered(component: Component, answer: &str) -> Offered {
         "none" => Err(Error::NoRelease { vendor: uuid::Uuid::nil(), class: uuid::Uuid::nil(), shelf }),
         "withdrawn" => Err(Error::NotOffered { detail: "d".to_owned() }),
         "offline" => Err(unreachable()),
+        "busy" => {
+            Err(Error::ServerRefused { status: 503, code: Some("busy".to_owned()), detail: "d".to_owned() })
+        }
         "refused" => Err(Error::NoTable { serial: "s".to_owned() }),
         other => panic!("{other}"),
     };
@@ -20,11 +28,15 @@ fn offered(component: Component, answer: &str) -> Offered {
 
 /// What is brought, of the answers for both, firmware and table: by the place of the answer.
 fn brought(answers: &str, is_there: bool) -> Vec<String> {
+    brought_of(answers, is_there, true)
+}
+
+fn brought_of(answers: &str, is_there: bool, is_away: bool) -> Vec<String> {
     let answers: Vec<&str> = answers.split(' ').collect();
     let [both, firmware, table] = answers[..] else { panic!("{answers:?}") };
     let halves = [offered(Component::Firmware, firmware), offered(Component::Table, table)];
     let both = Offered { is_tried: false, ..offered(Component::Firmware, both) };
-    let answers = Answers { both: Some(both), halves: halves.into(), is_there };
+    let answers = Answers { both: Some(both), halves: halves.into(), is_there, is_away };
     let name = |offered: Offered| {
         let which = match (offered.is_tried, offered.component) {
             (false, _) => "both",
@@ -95,4 +107,51 @@ fn without_a_release_of_both_the_halves_come() {
         brought("refused new new", false),
         ["both component-unsupported", "firmware new", "table new"]
     );
+}
+
+/// docs/decisions/0110: firmware that is beyond a release of both would shut it out for good.
+#[test]
+fn a_fault_of_the_server_about_both_stops_the_halves() {
+    for (both, code) in [("offline", "server-unreachable"), ("busy", "busy")] {
+        let offers = brought_of(&format!("{both} new new"), false, false);
+        assert_eq!(offers, [&format!("both {code}"), "firmware new", "table new"], "{both}");
+    }
+    assert_eq!(brought("busy new new", false), ["firmware new", "table new"], "of a proxy");
+}
+
+/// What a device runs is not sent before what is beyond it, whatever else it has begun and in whichever program it is.
+#[test]
+fn a_release_of_both_that_runs_is_there() {
+    let envelope = Made::good().with_table(b"t").envelope();
+    let mut device = device();
+    device.other = Some(device.state);
+    let facts = check_half(&envelope, &trusted(), &device).unwrap();
+    let digest = facts.manifest_digest;
+    let release = Release { facts: Some(facts), table: Some(Box::default()), ..Release::default() };
+    let is_there = |mode: Mode, images: [ImageState; 2], digests: [[u8; 32]; 2], more: &[&str]| {
+        let all = [&["updater-host", "update", "--server", "http://u", "--anchor", "a"][..], more].concat();
+        let Command::Update(options) = Cli::try_parse_from(all).unwrap().command else { panic!() };
+        let state = |place: usize| StateRecord {
+            mode,
+            image: images[place],
+            active_digest: digests[place],
+            ..device.state
+        };
+        has_both(&Device { state: state(0), other: Some(state(1)), ..device.clone() }, &release, &options)
+    };
+    let (confirmed, pending) = (ImageState::Confirmed, ImageState::Pending);
+    for mode in [Mode::Application, Mode::Loader] {
+        assert!(is_there(mode, [confirmed; 2], [digest; 2], &[]));
+        assert!(is_there(mode, [pending, confirmed], [digest; 2], &[]));
+        assert!(is_there(mode, [confirmed, pending], [digest; 2], &[]));
+        assert!(!is_there(mode, [confirmed; 2], [digest; 2], &["--reinstall"]));
+        for place in 0..2 {
+            let mut digests = [digest; 2];
+            digests[place] = [9; 32];
+            assert!(!is_there(mode, [confirmed; 2], digests, &[]));
+            let mut images = [confirmed; 2];
+            images[place] = ImageState::Trial;
+            assert!(!is_there(mode, images, [digest; 2], &[]));
+        }
+    }
 }

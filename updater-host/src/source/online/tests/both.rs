@@ -1,6 +1,6 @@
 //! Releases of firmware and a table, which are judged as each half of them is.
 
-use update_protocol::profile::StateRecord;
+use update_protocol::profile::{ImageState, Mode, StateRecord};
 
 use super::*;
 
@@ -213,4 +213,60 @@ async fn without_checks_both_images_are_those_that_the_server_names() {
         let offer = asked_for(&mut device, BOTH, &cache, &served.server, HostChecks::Skipped).await;
         assert_eq!(told(offer), expected);
     }
+}
+
+/// A device that an interrupted update left in its loader has what it had: what is older is no rollback there either.
+#[tokio::test]
+async fn what_is_older_is_so_for_a_device_in_its_loader() {
+    let (_folder, cache) = cache();
+    let cases = [
+        (Mode::Application, ImageState::Confirmed, None, "older"),
+        (Mode::Loader, ImageState::Confirmed, None, "older"),
+        (Mode::Loader, ImageState::Pending, None, "older"),
+        // It has nothing to run, and gets nothing: that is told.
+        (Mode::Loader, ImageState::None, None, "sequence-rollback"),
+        // But for a release of both that comes first.
+        (Mode::Loader, ImageState::None, Some(6), "older"),
+    ];
+    for (shelf, envelope) in
+        [(Shelf::Firmware, Made::good().envelope()), (Shelf::Table, Made::good().of_table(5).envelope())]
+    {
+        let served = Served::new(envelope, TABLE, false);
+        for (mode, image, above, expected) in cases {
+            let mut device = device_at([6, 6], [6, 6]);
+            (device.state.mode, device.state.image) = (mode, image);
+            device.turn(shelf.component()).unwrap();
+            let offer = served.ask(&mut device, Question { shelf, above }, &cache).await;
+            assert_eq!(told(offer), expected, "{shelf:?} {mode:?} {image:?}");
+        }
+    }
+}
+
+/// Whether a release of both may be there: the server says so itself, or what was fetched earlier does.
+#[tokio::test]
+async fn who_answered_is_known() {
+    let heard = async |answer: fn() -> Answer, cache: &Cache, url: Option<&FakeServer>| {
+        let own = FakeServer::start(move |_| answer());
+        let client = Server::new(&url.unwrap_or(&own).url(), None, None).unwrap();
+        let output = Output::new(true, false);
+        let online = Online { server: &client, cache, output: &output };
+        let mut device = device_at([4, 4], [4, 4]);
+        online.release(&trusted(), &mut device, BOTH, HostChecks::Enforced).await.0
+    };
+    let (_folder, cache) = cache();
+    let no_release: fn() -> Answer = || Answer::new(404, br#"{"code":"release-unknown"}"#.to_vec());
+    for (answer, expected) in [
+        (no_release, Heard::Server),
+        (|| Answer::new(503, br#"{"code":"busy"}"#.to_vec()), Heard::Server),
+        // Of a proxy before it.
+        (|| Answer::new(503, vec![]), Heard::Nobody),
+        (Answer::hang_up, Heard::Nobody),
+    ] {
+        assert_eq!(heard(answer, &cache, None).await, expected);
+    }
+    let served = Served::good();
+    assert_eq!(heard(no_release, &cache, Some(&served.server)).await, Heard::Server);
+    served.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(told(served.ask(&mut device_at([4, 4], [4, 4]), BOTH, &cache).await), of_both());
+    assert_eq!(heard(no_release, &cache, Some(&served.server)).await, Heard::Kept);
 }
