@@ -354,6 +354,12 @@ impl Catalogue {
         self.known(manifest_digest)?.release.as_ref()?.version.clone()
     }
 
+    /// The vendor and the id of the one device that a release is for, where it is here and for one.
+    pub fn device_of(&self, manifest_digest: Digest) -> Option<(Identifier, Identifier)> {
+        let release = self.known(manifest_digest)?.release?;
+        Some((release.vendor, release.device?))
+    }
+
     fn known(&self, manifest_digest: Digest) -> Option<Entry> {
         self.look(|index| index.entry(manifest_digest).cloned())
     }

@@ -13,7 +13,7 @@ use super::{Digest, Identifier, VersionText};
 use crate::store::{Installed, Registered, StoreError, StoredDevice};
 
 /// The sequence number that a device has where nothing is (docs/can-protocol.md).
-const NOTHING: u64 = 0;
+pub const NOTHING: u64 = 0;
 
 /// What is said of the firmware that a device runs, or of the table that it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +26,20 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Whether it names something of a release. A key alone does not: it signed many.
     fn says_something(&self) -> bool {
         self.version.is_some() || self.sequence.is_some() || self.manifest_digest.is_some()
+    }
+
+    /// Whether it names a key, and nothing of what that signed.
+    pub fn is_key_alone(&self) -> bool {
+        self.release_kid.is_some() && !self.says_something()
+    }
+
+    /// Whether it says that nothing is there, and what that is.
+    fn contradicts_itself(&self) -> bool {
+        self.sequence == Some(NOTHING)
+            && (self.version.is_some() || self.manifest_digest.is_some() || self.release_kid.is_some())
     }
 }
 
@@ -57,6 +69,11 @@ impl DeviceFacts {
     /// Whether a report token does not permit to say this.
     pub fn needs_write(&self) -> bool {
         self.identity.is_some() || self.credential.is_some() || self.custody != Custody::default()
+    }
+
+    /// Whether it says of a target that nothing is there, and what that is.
+    pub fn contradict_themselves(&self) -> bool {
+        self.firmware.contradicts_itself() || self.table.contradicts_itself()
     }
 
     /// The manifests that it names, as what, and with which sequence number.
@@ -162,6 +179,17 @@ pub enum Conflict {
     /// A release that is here has another sequence number than the one that is said to come with it.
     #[error("the release {digest} has the sequence number {known}, not {said}")]
     Sequence { digest: Digest, known: u64, said: u64 },
+    /// It is said that nothing is there, and what that is.
+    #[error(
+        "the sequence number 0 says that nothing is there: no version, manifest, key or confirmed update goes with it"
+    )]
+    Nothing,
+    /// A release that is here is for other devices.
+    #[error("the release {digest} is for devices of vendor {vendor} and class {class}, which it is not")]
+    Release { digest: Digest, vendor: Identifier, class: Identifier },
+    /// A release that is here is for one other device.
+    #[error("the release {digest} is for another device alone")]
+    OtherDevice { digest: Digest },
     /// The same of the version in its text.
     #[error("the release {digest} has the version {known:?}, not {said:?}")]
     Version { digest: Digest, known: String, said: String },
@@ -188,7 +216,8 @@ impl Conflict {
             | Self::State(_)
             | Self::KeyChecks(_) => "device-conflict",
             Self::Target { .. } => "target-contradicts",
-            Self::Sequence { .. } => "sequence-contradicts",
+            Self::Sequence { .. } | Self::Nothing => "sequence-contradicts",
+            Self::Release { .. } | Self::OtherDevice { .. } => "release-contradicts",
             Self::Version { .. } => "version-contradicts",
             Self::TooManyReported { .. } => "device-limit",
             Self::CredentialOlder { .. } => "credential-older",

@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use trust::host::device_id;
 use trust::provisioning::UNPROVISIONED_SERIAL;
 use trust::{Kid, PublicKey};
 
@@ -21,7 +22,7 @@ use crate::domain::identities::IdentityError;
 use crate::domain::installs::Installs;
 use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source, Statement};
 use crate::domain::registry::{Anchors, DeviceFilter, Event, RegistryError, Reporter};
-use crate::domain::{Malformed, Note, Serial, VersionText, lowercase_hex, unix_now};
+use crate::domain::{Digest, Malformed, Note, Serial, VersionText, lowercase_hex, unix_now};
 use crate::store::{Installed, StoredDevice, StoredEvent};
 
 const DEFAULT_LIMIT: u16 = 1000;
@@ -185,8 +186,7 @@ struct Registration {
     sequence: Option<u64>,
     manifest_digest: Option<String>,
     release_kid: Option<String>,
-    #[serde(default)]
-    table: TableRegistration,
+    table: Option<TableRegistration>,
     anchors: Option<Vec<String>>,
     identity: Option<String>,
     /// A CWT in hex.
@@ -199,13 +199,30 @@ struct Registration {
 }
 
 /// What is said of the table of a device.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct TableRegistration {
     version: Option<String>,
     sequence: Option<u64>,
     manifest_digest: Option<String>,
     release_kid: Option<String>,
+}
+
+impl TableRegistration {
+    fn statement(self) -> Result<Statement, Malformed> {
+        let said = Statement {
+            version: parsed(self.version)?,
+            sequence: self.sequence,
+            manifest_digest: parsed(self.manifest_digest)?,
+            release_kid: self.release_kid.as_deref().map(kid).transpose()?,
+        };
+        if said == Statement::default() {
+            return Err(Malformed {
+                expected: "a table has a version, a sequence number or a manifest digest",
+            });
+        }
+        Ok(said)
+    }
 }
 
 impl Registration {
@@ -221,12 +238,7 @@ impl Registration {
                 manifest_digest: parsed(message.manifest_digest)?,
                 release_kid: message.release_kid.as_deref().map(kid).transpose()?,
             },
-            table: Statement {
-                version: parsed(message.table.version)?,
-                sequence: message.table.sequence,
-                manifest_digest: parsed(message.table.manifest_digest)?,
-                release_kid: message.table.release_kid.as_deref().map(kid).transpose()?,
-            },
+            table: message.table.map(TableRegistration::statement).transpose()?.unwrap_or_default(),
             anchors: message.anchors.as_deref().map(anchors).transpose()?,
             identity: message.identity.as_deref().map(identity).transpose()?,
             credential: None,
@@ -239,18 +251,43 @@ impl Registration {
             reporter,
             source,
         };
+        if facts.firmware.is_key_alone() || facts.table.is_key_alone() {
+            return Err(Malformed {
+                expected: "a release_kid goes with a version, a sequence number or a manifest digest: a key signs many \
+                           releases",
+            });
+        }
         let credential = message.credential.as_deref().map(credential).transpose()?;
         Ok((facts, credential))
     }
 }
 
-/// Adds the credential of a device once it has verified: its key is the device's identity.
-async fn with_credential(
+/// Refuses releases that are here for another device alone: this one would not have taken them.
+fn refuse_of_another(
+    app: &App,
+    serial: &Serial,
+    releases: impl IntoIterator<Item = Digest>,
+) -> Result<(), RegistryError> {
+    for digest in releases {
+        if let Some((vendor, id)) = app.catalogue.device_of(digest)
+            && id.0 != device_id(vendor.0, serial.as_str())
+        {
+            let conflict = Conflict::OtherDevice { digest };
+            return Err(RegistryError::Conflict { serial: serial.as_str().to_owned(), conflict });
+        }
+    }
+    Ok(())
+}
+
+/// Judges what is said with what is here of releases and issuers: adds the credential of a device once it has verified, whose
+/// key is the device's identity.
+async fn verified(
     app: &App,
     serial: &Serial,
     mut facts: DeviceFacts,
     credential: Option<Vec<u8>>,
 ) -> Result<DeviceFacts, Problem> {
+    refuse_of_another(app, serial, facts.named().map(|(digest, ..)| digest))?;
     if let Some(bytes) = credential {
         let of = (serial, facts.vendor, facts.class);
         let identity = app.identities.verify(bytes, of, unix_now()).await?;
@@ -329,7 +366,7 @@ pub(super) async fn register(
     if facts.needs_write() || credential.is_some() {
         by.check_write()?;
     }
-    let facts = with_credential(&app, &serial, facts, credential).await?;
+    let facts = verified(&app, &serial, facts, credential).await?;
     let (new, device) = app.registry.register(&serial, &facts, unix_now()).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(DeviceMessage::new(device, None))).into_response())
@@ -462,6 +499,9 @@ pub(super) async fn record(
         let (serial, said) = (serial.as_str().to_owned(), said.to_owned());
         let conflict = Conflict::Version { digest, known, said };
         return Err(RegistryError::Conflict { serial, conflict }.into());
+    }
+    if event.kind.says_what_is_installed() {
+        refuse_of_another(&app, &serial, event.release)?;
     }
     app.registry.record(&serial, &event, (by.reporter(), unix_now())).await?;
     tracing::info!(serial = serial.as_str(), kind = event.kind.as_str(), "device event");

@@ -355,6 +355,9 @@ const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
         | Conflict::Identity
         | Conflict::Target { .. }
         | Conflict::Sequence { .. }
+        | Conflict::Nothing
+        | Conflict::Release { .. }
+        | Conflict::OtherDevice { .. }
         | Conflict::Version { .. } => None,
         Conflict::TooManyReported { .. } => Some(
             "Register the devices with a publisher's token: those do not count. If they are strange, change the token.",

@@ -10,7 +10,7 @@ use super::releases::installs_of_release;
 use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, time_key, time_of};
 use crate::domain::installs::Installs;
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registration::{Conflict, DeviceFacts, Outcome, heard, registered};
+use crate::domain::registration::{Conflict, DeviceFacts, NOTHING, Outcome, heard, registered};
 use crate::domain::registry::{DeviceFilter, Event, Label, Reporter};
 use crate::domain::{Digest, Identifier, VersionText};
 
@@ -285,7 +285,13 @@ pub(super) async fn judged(
     (serial, facts): (&str, &DeviceFacts),
     now: u64,
 ) -> Result<Result<Outcome, Conflict>, StoreError> {
+    if facts.contradict_themselves() {
+        return Ok(Err(Conflict::Nothing));
+    }
     for (digest, installs, sequence) in facts.named() {
+        if let Err(conflict) = is_for(connection, digest, (facts.vendor, facts.class)).await? {
+            return Ok(Err(conflict));
+        }
         if let Err(conflict) = target_on(connection, digest, Some(installs)).await? {
             return Ok(Err(conflict));
         }
@@ -322,6 +328,25 @@ async fn target_on(
         }
         (installs, said) => Ok(installs.or(said)),
     })
+}
+
+/// Whether a release is for devices of this vendor and class, where it is here: no other runs it.
+async fn is_for(
+    connection: &mut SqliteConnection,
+    digest: Digest,
+    device: (Identifier, Identifier),
+) -> Result<Result<(), Conflict>, StoreError> {
+    let row = sqlx::query("SELECT vendor, class FROM releases WHERE manifest_digest = $1")
+        .bind(digest.0.to_vec())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(Ok(())) };
+    let vendor = Identifier(fixed(row.try_get("vendor")?, "vendor")?);
+    let class = Identifier(fixed(row.try_get("class")?, "class")?);
+    if (vendor, class) != device {
+        return Ok(Err(Conflict::Release { digest, vendor, class }));
+    }
+    Ok(Ok(()))
 }
 
 /// Whether a release has the sequence number that is said to come with it, where it is here.
@@ -463,8 +488,17 @@ async fn insert_event(
     (reporter, now): (&Reporter, u64),
 ) -> Result<Option<Result<(), Conflict>>, StoreError> {
     let Some(known) = device_of(connection, serial).await? else { return Ok(None) };
+    let says_what_is_installed = event.kind.says_what_is_installed();
+    if says_what_is_installed && event.sequence == Some(NOTHING) {
+        return Ok(Some(Err(Conflict::Nothing)));
+    }
     let said = match event.release {
         Some(release) => {
+            if says_what_is_installed
+                && let Err(conflict) = is_for(connection, release, (known.vendor, known.class)).await?
+            {
+                return Ok(Some(Err(conflict)));
+            }
             if let Err(conflict) = compared(connection, release, event.sequence).await? {
                 return Ok(Some(Err(conflict)));
             }

@@ -195,7 +195,7 @@ async fn what_a_device_says_of_both_is_held_against_the_release() {
     let facts = json!({"vendor": uuid(VENDOR), "class": uuid(CLASS), "manifest_digest": digest, "at": 50});
     server.put("/v1/devices/A", facts.to_string()).await.is(201);
     let event =
-        json!({"kind": "update-confirmed", "release": digest, "version": "8", "sequence": 8, "at": 100});
+        json!({"kind": "update-confirmed", "release": digest, "version": "8.0.0", "sequence": 8, "at": 100});
     server.post("/v1/devices/A/events", event.to_string()).await.is(201);
     let device = server.get("/v1/devices/A").await.is(200).json();
     for half in [&device, &device["table"]] {

@@ -61,7 +61,7 @@ async fn a_full_disk_is_told_and_all_writes_succeed_once_there_is_space() {
 
     for round in 0..3 {
         fill(&ballast);
-        let writes = (0..40).map(|sequence| server.put("/v1/devices/A", facts(sequence)));
+        let writes = (1..41).map(|sequence| server.put("/v1/devices/A", facts(sequence)));
         let answers: Vec<_> = stream::iter(writes).buffer_unordered(8).collect().await;
         let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
         assert!(!refused.is_empty(), "the disk is not full");
@@ -76,7 +76,7 @@ async fn a_full_disk_is_told_and_all_writes_succeed_once_there_is_space() {
         server.get("/v1/devices/A").await.is(200);
 
         fs::remove_file(&ballast).unwrap();
-        let writes = (0..50).map(|sequence| server.put("/v1/devices/A", facts(1000 * round + sequence)));
+        let writes = (1..51).map(|sequence| server.put("/v1/devices/A", facts(1000 * round + sequence)));
         let answers: Vec<_> = stream::iter(writes).buffer_unordered(8).collect().await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 50, "{answers:?}");
     }

@@ -1,6 +1,7 @@
 //! What is said of firmware and table is of one release: what belongs to another one does not stay beside it.
 
 use serde_json::{Value, json};
+use suit_manifest::author::UpdateDescription;
 
 use crate::harness::*;
 
@@ -56,10 +57,6 @@ async fn srv80_no_member_of_another_release_stays_beside_what_is_said() {
             assert_eq!(all(told), left, "{statement}");
         }
     }
-    // What an older host has said of nothing.
-    server.put("/v1/devices/B", said(false, &json!({"version": "7", "sequence": 0}))).await.is(201);
-    let told = server.put("/v1/devices/B", said(false, &json!({"sequence": 0}))).await.is(200).json();
-    assert_eq!((&told["version"], &told["sequence"]), (&none, &json!(0)));
     // A row of a list.
     server.put("/v1/devices/A", said(false, &known)).await.is(200);
     let list = format!("serial,vendor,class,sequence\nC,{},{},9\n", uuid(VENDOR), uuid(CLASS));
@@ -125,4 +122,91 @@ async fn srv80_a_release_that_is_here_has_its_own_number_and_version() {
         json!({"kind": "update-confirmed", "release": sha256(b"files"), "sequence": 6, "version": "6"});
     server.post("/v1/devices/A/events", event.to_string()).await.is(201);
     assert_eq!(server.get("/v1/devices/A").await.json()["version"], json!("6"));
+}
+
+/// docs/attacks.md, SRV81: where nothing is, nothing has a version, a manifest or a key.
+#[tokio::test]
+async fn srv81_nothing_has_no_version_manifest_or_key() {
+    let world = World::new();
+    let server = world.start();
+    let (digest, kid) = (sha256(b"one"), "0123456789abcdef");
+    for of_table in [false, true] {
+        for more in [json!({"version": "7"}), json!({"manifest_digest": digest}), json!({"release_kid": kid})]
+        {
+            let mut statement = more.clone();
+            statement["sequence"] = json!(0);
+            let answer = server.put("/v1/devices/A", said(of_table, &statement)).await;
+            answer.is_problem(409, "sequence-contradicts");
+        }
+    }
+    let list =
+        format!("serial,vendor,class,table_version,table_sequence\nA,{},{},9,0\n", uuid(VENDOR), uuid(CLASS));
+    let refused = server.post("/v1/devices", list).await;
+    refused.is_problem(422, "rows-refused");
+    assert_eq!(refused.json()["rows"][0]["code"], json!("sequence-contradicts"));
+    server.put("/v1/devices/A", said(false, &json!({"sequence": 0}))).await.is(201);
+    let confirmed = json!({"kind": "update-confirmed", "sequence": 0, "version": "7"});
+    let answer = server.post("/v1/devices/A/events", confirmed.to_string()).await;
+    answer.is_problem(409, "sequence-contradicts");
+    assert_eq!(server.get("/v1/devices/A").await.json()["version"], Value::Null);
+}
+
+/// docs/attacks.md, SRV82: a device has no release that is for others, of its class or of another one.
+#[tokio::test]
+async fn srv82_no_device_has_a_release_of_others() {
+    let world = World::new();
+    let server = world.start();
+    let (content, key) = (image(1, 1000), release_key(&world.root));
+    let class = description(&content, 5);
+    let for_one =
+        UpdateDescription { device: Some(trust::host::device_id(VENDOR, "A")), sequence: 6, ..class.clone() };
+    let devices = [("A", CLASS), ("B", CLASS), ("C", [9; 16])];
+    let body = |class, more: &Value| {
+        let mut body = json!({"vendor": uuid(VENDOR), "class": uuid(class)});
+        more.as_object().unwrap().iter().for_each(|(name, value)| body[name] = value.clone());
+        body.to_string()
+    };
+    for (serial, class) in devices {
+        server.put(&format!("/v1/devices/{serial}"), body(class, &json!({}))).await.is(201);
+    }
+    for (description, may) in [(class, ["A", "B"].as_slice()), (for_one, &["A"])] {
+        let release = server.publish(&content, &sign(&description, &key)).await.is(201).json();
+        let digest = &release["manifest_digest"];
+        for (serial, class) in devices {
+            let event = |kind: &str| json!({"kind": kind, "release": digest}).to_string();
+            let events = format!("/v1/devices/{serial}/events");
+            // It may be tried.
+            server.post(&events, event("update-refused")).await.is(201);
+            let answer = server.post(&events, event("update-confirmed")).await;
+            let report = body(class, &json!({"manifest_digest": digest}));
+            if may.contains(&serial) {
+                answer.is(201);
+                server.put(&format!("/v1/devices/{serial}"), report).await.is(200);
+            } else {
+                answer.is_problem(409, "release-contradicts");
+                let answer = server.put(&format!("/v1/devices/{serial}"), report).await;
+                answer.is_problem(409, "release-contradicts");
+            }
+        }
+    }
+}
+
+/// A key without anything that it signed, and a table without anything, say nothing that could be kept.
+#[tokio::test]
+async fn what_could_not_be_kept_is_refused() {
+    let world = World::new();
+    let server = world.start();
+    let kid = json!({"release_kid": "0123456789abcdef"});
+    for body in [said(false, &kid), said(true, &kid), said(true, &json!({}))] {
+        server.put("/v1/devices/A", body).await.is_problem(400, "request-malformed");
+    }
+    for column in ["release_kid", "table_release_kid"] {
+        let ids = format!("A,{},{}", uuid(VENDOR), uuid(CLASS));
+        let list = format!("serial,vendor,class,{column}\n{ids},0123456789abcdef\n");
+        let refused = server.post("/v1/devices", list).await;
+        refused.is_problem(422, "rows-refused");
+        assert_eq!(refused.json()["rows"][0]["code"], json!("request-malformed"), "{column}");
+        // An empty cell is none.
+        server.post("/v1/devices", format!("serial,vendor,class,{column}\n{ids},\n")).await.is(200);
+    }
 }

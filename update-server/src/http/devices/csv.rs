@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use self::rows::{Numbered, Row, Rows};
-use super::{ListQuery, with_credential};
+use super::{ListQuery, verified};
 use crate::domain::registration::{DeviceFacts, Gains, Source};
 use crate::domain::registry::{Import, Reporter};
 use crate::domain::{Serial, unix_now};
@@ -172,6 +172,6 @@ impl Judged {
 async fn read(app: &App, row: Row, reporter: &Reporter) -> Result<(Serial, DeviceFacts), Problem> {
     let (serial, message, times) = row.registration()?;
     let (facts, credential) = message.facts(reporter.clone(), Source::List(times))?;
-    let facts = with_credential(app, &serial, facts, credential).await?;
+    let facts = verified(app, &serial, facts, credential).await?;
     Ok((serial, facts))
 }

@@ -296,12 +296,14 @@ impl Row {
             sequence: row.number("sequence")?,
             manifest_digest: row.take("manifest_digest"),
             release_kid: row.take("release_kid"),
-            table: TableRegistration {
+            // Empty cells are of none.
+            table: Some(TableRegistration {
                 version: row.take("table_version"),
                 sequence: row.number("table_sequence")?,
                 manifest_digest: row.take("table_manifest_digest"),
                 release_kid: row.take("table_release_kid"),
-            },
+            })
+            .filter(|table| *table != TableRegistration::default()),
             anchors,
             identity: row.take("identity"),
             credential: row.take("credential"),
