@@ -113,12 +113,11 @@ impl StoreError {
         let error = match self {
             Self::Database(error) => error,
             Self::Commit(error) => error.as_ref(),
-            Self::Newer { .. }
-            | Self::Migration(_)
-            | Self::Corrupt { .. }
-            | Self::Busy
-            | Self::BrokenOff
-            | Self::File { .. } => return None,
+            // What it ran into is behind it.
+            Self::Migration(error) => std::error::Error::source(error)?.downcast_ref::<sqlx::Error>()?,
+            Self::Newer { .. } | Self::Corrupt { .. } | Self::Busy | Self::BrokenOff | Self::File { .. } => {
+                return None;
+            }
         };
         error.as_database_error()?.code()?.parse().ok()
     }

@@ -136,6 +136,7 @@ fn of_data_dir(error: &DataDirError) -> Option<&'static str> {
 
 fn of_store(error: &StoreError) -> Option<&'static str> {
     match error {
+        error if error.is_full() => Some("free space on the disk of --data, then start the server"),
         StoreError::Newer { .. } => {
             Some("run the update-server that wrote it, or restore a backup from before")
         }

@@ -517,3 +517,17 @@ async fn srv54_devices_that_are_here_already_are_vouched_for_by_what_only_a_publ
 mod group_commit;
 mod tables_of_devices;
 mod targets;
+
+/// A disk that is full at the first start is no damage: no backup helps, space does.
+#[tokio::test]
+async fn a_database_that_finds_no_space_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteConnectOptions::new()
+        .filename(folder.path().join("registry.sqlite"))
+        .create_if_missing(true)
+        .pragma("max_page_count", "4");
+    let error = super::migrate(&mut options.connect().await.unwrap()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Migration(_)) && error.is_full(), "{error:?}");
+    let hint = crate::server::StartError::from(error).hint();
+    assert!(hint.unwrap().contains("free space"), "{hint:?}");
+}
