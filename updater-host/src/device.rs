@@ -241,8 +241,10 @@ impl Device {
     /// What waited for a reset, and still does after it: half of a release of firmware and a table, whose other half is not
     /// there. A loader that stays for another reason says which.
     pub(crate) fn waits_still(&self, component: Component, before: &Self) -> bool {
+        // What was reverted before keeps nothing waiting.
         let stays = self.firmware().mode == Mode::Loader
-            && Reason::from_code(self.firmware().reason).is_some_and(|reason| reason != Reason::PartMissing);
+            && Reason::from_code(self.firmware().reason)
+                .is_some_and(|reason| !matches!(reason, Reason::PartMissing | Reason::TrialNotConfirmed));
         let waiting = |device: &Self| device.waiting(component).map(|state| state.manifest_digest);
         let is_as_before = waiting(self).is_some() && waiting(self) == waiting(before);
         is_as_before && !stays && !self.has_both_halves(component)

@@ -336,6 +336,8 @@ pub(crate) enum Moment {
     BeforeTransfer,
     /// The device has a list or the envelope, and nothing of the image.
     BeforeImage,
+    /// The device has the table of a release of both, and nothing of its firmware.
+    BetweenHalves,
     /// In the middle of the image.
     Transfer {
         /// Image bytes that the device has taken.
@@ -353,6 +355,10 @@ impl std::fmt::Display for Moment {
         match self {
             Self::BeforeTransfer => f.write_str("before anything was sent"),
             Self::BeforeImage => f.write_str("before the image was sent; the device keeps its active image"),
+            Self::BetweenHalves => f.write_str(
+                "after the table was sent, and before the firmware; the device keeps what it runs, and the table waits for its \
+                 firmware",
+            ),
             Self::Transfer { taken, total } => {
                 write!(
                     f,

@@ -27,11 +27,13 @@ pub(crate) struct Clash {
     pub(crate) node: u8,
     /// What showed it.
     pub(crate) evidence: String,
+    /// It is one device that answers another tester too, whose requests carry this program's identifiers.
+    pub(crate) is_twin: bool,
 }
 
 impl From<Clash> for Error {
-    fn from(Clash { node, evidence }: Clash) -> Self {
-        Self::AddressClash { node, evidence }
+    fn from(Clash { node, evidence, is_twin }: Clash) -> Self {
+        if is_twin { Self::AnotherTester { evidence } } else { Self::AddressClash { node, evidence } }
     }
 }
 
@@ -52,7 +54,8 @@ pub(crate) async fn scan(connection: &mut Connection, scan_time: Duration) -> Re
                 Err(clash) => found.clashes.push(clash),
             },
             Err(trouble @ Trouble::Clash { .. }) => {
-                found.clashes.push(Clash { node, evidence: trouble.to_string() });
+                let is_twin = connection.has_twin();
+                found.clashes.push(Clash { node, evidence: trouble.to_string(), is_twin });
             }
             Err(Trouble::Bus(error)) => return Err(connection.bus_error(error)),
             // With one pair of identifiers no scan came before: there is no device.
@@ -97,7 +100,7 @@ fn one_device(device: Device) -> Result<Device, Clash> {
         uuid::Uuid::from_bytes(device.identity.device),
         device.serial
     );
-    Err(Clash { node: device.node, evidence })
+    Err(Clash { node: device.node, evidence, is_twin: false })
 }
 
 /// What is known of a unit that did not identify itself.

@@ -48,7 +48,9 @@ fn half_of_a_release_waits_across_a_reset() {
     for other in [pending([0xab; 32]), in_use] {
         assert!(!waits(&Device { other: Some(other), ..before.clone() }));
     }
-    for (reason, says) in [(Reason::PartMissing, true), (Reason::SwapFailed, false)] {
+    for (reason, says) in
+        [(Reason::PartMissing, true), (Reason::TrialNotConfirmed, true), (Reason::SwapFailed, false)]
+    {
         let state = StateRecord { mode: Mode::Loader, reason: reason.code(), ..before.state };
         assert_eq!(waits(&Device { state, ..before.clone() }), says, "{reason:?}");
     }

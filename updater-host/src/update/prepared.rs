@@ -11,7 +11,7 @@ use super::outcome::{UpdateReport, UpdateResult, report};
 use super::standing::{is_on_trial, warn_of_labels};
 use crate::connection::Connection;
 use crate::device::{Device, Installed};
-use crate::error::Error;
+use crate::error::{Error, Moment};
 use crate::install::{Install, Learned, NewestList, Sent, Transferred};
 use crate::plan::ReleaseName;
 use crate::release::Release;
@@ -81,6 +81,13 @@ impl Prepared<'_> {
             let mut release = std::mem::take(&mut self.release);
             let brought = self.transfer(&mut release).await;
             self.release = release;
+            let brought = match (brought, &table) {
+                (
+                    Err(Error::Interrupted(Moment::BeforeTransfer | Moment::BeforeImage)),
+                    Some(Transferred::Pending(_)),
+                ) => Err(Error::Interrupted(Moment::BetweenHalves)),
+                (brought, _) => brought,
+            };
             match (brought?, table) {
                 (Transferred::Pending(of_firmware), Some(Transferred::Pending(of_table))) => {
                     sent = Sent { bytes: of_firmware.bytes.saturating_add(of_table.bytes), ..of_firmware };
@@ -176,8 +183,11 @@ impl Prepared<'_> {
     /// What waited beside the release is started by the same reset, unless it is half of another one.
     async fn look_beside(&mut self) {
         let Some(component) = self.device.waits_beside() else { return };
-        let session = Session::new(self.connection, self.device.node);
-        let after = Device { other: session.of(component).state().await.ok(), ..self.device.clone() };
+        // Both are read: what the device said before it was updated, perhaps in its loader, is no reason any more.
+        let own = Session::new(self.connection, self.device.node).of(self.device.component).state().await;
+        let other = Session::new(self.connection, self.device.node).of(component).state().await;
+        let (Ok(state), Ok(other)) = (own, other) else { return };
+        let after = Device { state, other: Some(other), ..self.device.clone() };
         if after.waits_still(component, self.device) {
             self.run.output.warn(Reason::PartMissing.slug(), &after.half_waits(component).to_string());
         }

@@ -1,5 +1,7 @@
 //! Two devices on one node address: noticed, named, refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use update_protocol::profile::Object;
@@ -137,4 +139,34 @@ fn bus45_two_updates_of_one_device_call_no_good_file_damaged() {
             assert!(ended["error"]["refused_by"].is_null(), "{head_start_ms} ms: {ended}");
         }
     }
+}
+
+/// One device that two programs ask: nobody has to disconnect it.
+#[test]
+fn another_tester_is_no_second_device() {
+    let bench = Bench::new();
+    let _device = bench.device(|_| ());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let other = std::thread::spawn({
+        let (is_over, bus) = (Arc::clone(&is_over), bench.bus.parse().unwrap());
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let bus = can_bus::Bus::open(&bus).await.unwrap();
+                let addressing = update_protocol::profile::tester_addressing(0x10);
+                let mut tester = can_bus::Tester::new(can_bus::IsoTpChannel::new(bus, addressing));
+                while !is_over.load(Ordering::Relaxed) {
+                    // What this one makes of the answers to the other is not looked at.
+                    let _ = tester.read(update_protocol::profile::did::SERIAL).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+        }
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    let (ended, scan) = (bench.update(&[]), bench.run(&["scan"]));
+    is_over.store(true, Ordering::Relaxed);
+    other.join().unwrap();
+    ended.is_error("another-tester", 7);
+    assert_eq!(scan.last["clashes"], serde_json::json!([]), "{}", scan.stdout);
 }

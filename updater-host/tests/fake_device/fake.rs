@@ -40,6 +40,8 @@ pub(crate) struct Script {
     pub(crate) active_digest: [u8; 32],
     /// What the loader says it has already.
     pub(crate) resume_offset: u32,
+    /// An interrupted update has left it in its loader, which says this reason code.
+    pub(crate) left_for: Option<u16>,
     /// Stays in its loader, without an image, for this reason code.
     pub(crate) stays_for: Option<u16>,
     /// An earlier update left an image that waits for a reset.
@@ -159,6 +161,7 @@ impl Script {
             active_digest: [4; 32],
             manifest_digest,
             resume_offset: 0,
+            left_for: None,
             stays_for: None,
             is_pending: false,
             raw_state: None,
@@ -326,6 +329,7 @@ impl Fake {
             mode: match (script.stays_for, script.factory_tag) {
                 (Some(_), _) => Mode::Loader,
                 (None, Some(_)) => Mode::Factory,
+                (None, None) if script.left_for.is_some() => Mode::Loader,
                 (None, None) => Mode::Application,
             },
             image: match script.stays_for {
@@ -338,7 +342,7 @@ impl Fake {
             active_sequence: script.active_sequence,
             active_digest: script.active_digest,
             reverted: false,
-            reason: script.stays_for.unwrap_or(script.old_reason),
+            reason: script.stays_for.or(script.left_for).unwrap_or(script.old_reason),
             reason_position: 0,
             installing: script.is_resumable,
             resume_offset: script.resume_offset,

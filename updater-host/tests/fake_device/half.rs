@@ -58,6 +58,14 @@ fn a_half_that_an_update_does_not_start_is_told() {
     assert_eq!(warnings(&ended), ["pending", "part-missing"], "{}", ended.stdout);
     assert!(ended.stdout.contains("unless it waits for its table"), "{}", ended.stdout);
     drop(device);
+    // What a device said in its loader before keeps nothing from being told.
+    let device = bench.with_table(|table, script| {
+        firmware_waits(table, script);
+        script.left_for = Some(suit_manifest::reason::Reason::SwapFailed.code());
+    });
+    let ended = bench.update_table(&[]);
+    assert_eq!(warnings(&ended), ["pending", "part-missing"], "{}", ended.stdout);
+    drop(device);
     let _starts = bench.with_table(|_, script| (script.is_pending, script.is_resumable) = (true, true));
     assert_eq!(warnings(&bench.update_table(&[])), ["pending"]);
 }

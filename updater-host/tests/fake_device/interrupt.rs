@@ -57,6 +57,31 @@ fn ctrl_c_between_two_tries_lets_the_device_go() {
     }
 }
 
+/// The table of a release of both has come whole: something was sent, and waits.
+#[test]
+fn ctrl_c_between_the_halves_says_what_waits() {
+    let bench = Bench::new();
+    let digest = *suit_manifest::author::inspect(&bench.made.read("both.suit")).unwrap().digest();
+    let device = bench.with_table(|table, script| {
+        (table.manifest_digest, script.manifest_digest) = (digest, digest);
+        script.loses_session = Some((Object::Envelope, u32::MAX));
+    });
+    let mut update = vec!["--json", "update", "--release", "both.suit", "--image", "image.bin"];
+    update.extend(["--image", "table.bin", "--anchor", "root.cose", "--yes"]);
+    let mut child = bench.command(&update).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    for _ in 0..3 {
+        lines.find(|line| line.contains(r#""event":"retry""#)).unwrap();
+    }
+    interrupt(&child);
+    let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    let told = last["error"]["message"].as_str().unwrap();
+    assert!(told.starts_with("interrupted after the table was sent, and before the firmware"), "{told}");
+    assert!(told.ends_with("the table waits for its firmware"), "{told}");
+    assert_eq!(device.asked().last(), Some(&Asked::Reset));
+}
+
 /// A device is not left in a session that this program opened, and a result that is known stands.
 #[test]
 fn ctrl_c_while_a_list_is_sent_lets_the_device_go() {
