@@ -2,8 +2,10 @@
 
 mod kept;
 
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use trust::host::{
@@ -193,6 +195,7 @@ fn give_names(files: &[(&Path, &[u8], bool)], existing: Existing) -> Result<(), 
         file.map(|file| (file, *path, *is_new)).map_err(|source| not_written(path, source))
     });
     let written = written.collect::<Result<Vec<_>, _>>()?;
+    let _turn = turn(files);
     let mut new = Vec::new();
     let name_all = || {
         for (file, path, is_new) in written {
@@ -209,6 +212,16 @@ fn give_names(files: &[(&Path, &[u8], bool)], existing: Existing) -> Result<(), 
         new.iter().for_each(|path| drop(std::fs::remove_file(path)));
     }
     named
+}
+
+/// Files that belong together get their names in one turn: of two commands that replace the same ones at once, none is left
+/// with some of its own and some of the other's. A file system without locks has no turns.
+fn turn(files: &[(&Path, &[u8], bool)]) -> Vec<File> {
+    let folders = files.iter().filter_map(|(path, ..)| folder_of(path).canonicalize().ok());
+    // In one order for all: nobody waits for somebody who waits for him.
+    let folders: BTreeSet<_> = folders.filter(|_| files.len() > 1).collect();
+    let locked = |folder: &PathBuf| File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).ok();
+    folders.iter().filter_map(locked).collect()
 }
 
 /// Writes one public file.

@@ -177,7 +177,14 @@ impl Create {
 impl Create {
     fn content(&self) -> Result<Content, Error> {
         let of_table = |path: &PathBuf, format, slot_size| {
-            image::table(read(path, MAX_INPUT_LEN)?, format, slot_size)
+            let bytes = read(path, MAX_INPUT_LEN)?;
+            if is_standard(path) || !path.is_file() {
+                let path = path.display();
+                let message =
+                    format!("the table of {path} is in no file, and create writes none; save it first");
+                return Err(Error::usage(message));
+            }
+            image::table(bytes, format, slot_size)
                 .map_err(|source| Error::Image { path: path.clone(), source })
         };
         let Some(path) = &self.image else {

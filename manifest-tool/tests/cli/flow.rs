@@ -364,6 +364,29 @@ fn a_binary_is_its_own_image() {
     command.current_dir(workshop.path("."));
     let run = finish(command);
     assert!(run.exit == 2 && run.stderr.contains("it is in no file"), "{run:?}");
+    let mut table = workshop.command(&split(&format!("{create} --force --table -")));
+    table.stdin(std::fs::File::open(workshop.path("firmware.bin")).unwrap());
+    let run = finish(table);
+    assert!(run.exit == 2 && run.stderr.contains("the table of - is in no file"), "{run:?}");
     let hex = "--second-image app.hex --force --image firmware.bin";
     assert_eq!(workshop.refused(&split(&format!("{create} {hex}"))), ("usage".into(), 2));
+}
+
+/// Files that belong together are replaced in one turn.
+#[test]
+fn two_commands_replace_several_files_one_after_the_other() {
+    let workshop = Workshop::with_release();
+    let create = "create --vendor anchorage.example --class demo-node --sequence 4 --version 4 --out own.suit --force \
+                  --image firmware.bin --image-out own.bin";
+    workshop.write("own.bin", b"of another run");
+    let folder = std::fs::File::open(workshop.path(".")).unwrap();
+    folder.lock().unwrap();
+    let mut waiting = workshop.command(&split(create)).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
+    assert_eq!(workshop.read("own.bin"), b"of another run");
+    assert!(!workshop.path("own.suit").exists());
+    drop(folder);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(workshop.read("own.bin"), workshop.read("firmware.bin"));
 }
