@@ -164,9 +164,12 @@ fn another_tester_is_no_second_device() {
         }
     });
     std::thread::sleep(Duration::from_millis(100));
-    let (ended, scan) = (bench.update(&[]), bench.run(&["scan"]));
+    // Whom the device answers in time is chance: what is asked may get through, or be told of the other one.
+    let rounds: Vec<_> = (0..3).map(|_| (bench.run(&["scan"]), bench.run(&["info"]))).collect();
     is_over.store(true, Ordering::Relaxed);
     other.join().unwrap();
-    ended.is_error("another-tester", 7);
-    assert_eq!(scan.last["clashes"], serde_json::json!([]), "{}", scan.stdout);
+    for (scan, info) in rounds {
+        assert_eq!(scan.last["clashes"], serde_json::json!([]), "{}", scan.stdout);
+        assert_ne!(info.last["error"]["code"], "node-address-clash", "{}", info.stdout);
+    }
 }
