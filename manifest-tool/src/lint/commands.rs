@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use suit_manifest::argument::{DigestAlgorithm, ParameterValue, VendorId};
-use suit_manifest::author::tree::{ArgumentTree, CommandTree, IndexTree, ManifestTree, ParameterTree};
+use suit_manifest::author::tree::{ArgumentTree, CommandTree, ManifestTree, ParameterTree};
 use suit_manifest::profile::{Decrypting, Profile as _};
 use suit_manifest::vocabulary::{CommandCode, ParameterKey};
 use trust::blocks::encryption::{HostEncryption, HostRecipient};
@@ -84,9 +84,7 @@ impl Check<'_> {
             }
             match &command.argument {
                 ArgumentTree::Policy(_) | ArgumentTree::Custom(_) => {}
-                ArgumentTree::Index(IndexTree::One(index)) => selected = vec![*index],
-                ArgumentTree::Index(IndexTree::All) => selected = (0..self.count).collect(),
-                ArgumentTree::Index(IndexTree::List(indices)) => selected.clone_from(indices),
+                ArgumentTree::Index(index) => selected = index.selected(self.count),
                 ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
                 ArgumentTree::ByComponent(components) => {
                     for (index, parameters) in components {

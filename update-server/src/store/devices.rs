@@ -1,17 +1,23 @@
 //! Devices and the reports on them.
 
+mod events;
+mod named;
+mod rows;
+
 use futures::FutureExt as _;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 use suit_manifest::Target;
 use trust::Kid;
 
-use super::releases::installs_of_release;
-use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, time_key, time_of};
-use crate::domain::installs::Installs;
+pub use self::events::StoredEvent;
+pub(super) use self::events::note_change;
+use self::named::{Said, compared};
+use self::rows::device;
+pub(super) use self::rows::state;
+use super::{Store, StoreError, sequence_key, time_key};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registration::{Conflict, DeviceFacts, NOTHING, Outcome, heard, registered};
-use crate::domain::registry::{DeviceFilter, Event, Label, Reporter};
+use crate::domain::registration::{Conflict, DeviceFacts, Outcome, registered};
+use crate::domain::registry::{DeviceFilter, Label, Reporter};
 use crate::domain::{Digest, Identifier, VersionText};
 
 /// A registered device.
@@ -83,9 +89,6 @@ pub struct Retirement {
     pub at: u64,
 }
 
-/// Events that are kept of a device from one token: the oldest go first. A refusal would keep the news out of what runs.
-const MAX_EVENTS_OF_A_TOKEN: i64 = 1000;
-
 /// Devices that one token for reports may make known, for which no publisher has vouched: as many as one list takes.
 const MAX_REPORTED_DEVICES_OF_A_TOKEN: i64 = 10_000;
 
@@ -126,33 +129,6 @@ impl StoredDevice {
             Target::Table => &mut self.table,
         }
     }
-}
-
-/// An event as it was reported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredEvent {
-    /// Its kind, as the interface writes it.
-    pub kind: String,
-    /// The manifest concerned.
-    pub release: Option<Digest>,
-    /// What was updated, of an update.
-    pub target: Option<Installs>,
-    /// The key that signed that manifest.
-    pub release_kid: Option<Kid>,
-    /// The version concerned.
-    pub version: Option<String>,
-    /// The sequence number concerned.
-    pub sequence: Option<u64>,
-    /// Why, in the words of who retired or restored the device.
-    pub note: Option<String>,
-    /// Why, as a slug of docs/errors.md.
-    pub reason: Option<String>,
-    /// When it happened, where the reporter had a clock: seconds since the epoch.
-    pub at: Option<u64>,
-    /// When it arrived here: seconds since the epoch.
-    pub received_at: u64,
-    /// Who said so.
-    pub reporter: Option<String>,
 }
 
 impl Store {
@@ -236,32 +212,6 @@ impl Store {
         .await?;
         rows.iter().map(device).collect()
     }
-
-    /// Keeps an event, and with it what is on the device now where the event says so and nothing later has been said.
-    /// `None` when no such device is registered: then nothing is stored.
-    pub async fn insert_event(
-        &self,
-        serial: &str,
-        event: &Event,
-        (reporter, now): (&Reporter, u64),
-    ) -> Result<Option<Result<(), Conflict>>, StoreError> {
-        let (serial, event, reporter) = (serial.to_owned(), event.clone(), reporter.clone());
-        self.writer
-            .run(move |connection| {
-                async move { insert_event(connection, &serial, &event, (&reporter, now)).await }.boxed()
-            })
-            .await
-    }
-
-    /// The last `limit` events of a device, the last received first.
-    pub async fn events(&self, serial: &str, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM device_events WHERE serial = $1 ORDER BY id DESC LIMIT $2")
-            .bind(serial)
-            .bind(i64::from(limit))
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(event).collect()
-    }
 }
 
 async fn upsert_device(
@@ -289,13 +239,8 @@ pub(super) async fn judged(
         return Ok(Err(Conflict::Nothing));
     }
     for (digest, installs, sequence) in facts.named() {
-        if let Err(conflict) = is_for(connection, digest, (facts.vendor, facts.class)).await? {
-            return Ok(Err(conflict));
-        }
-        if let Err(conflict) = target_on(connection, digest, Some(installs)).await? {
-            return Ok(Err(conflict));
-        }
-        if let Err(conflict) = compared(connection, digest, sequence).await? {
+        let said = Said { installs: Some(installs), sequence, device: Some((facts.vendor, facts.class)) };
+        if let Err(conflict) = compared(connection, digest, said).await? {
             return Ok(Err(conflict));
         }
     }
@@ -313,60 +258,6 @@ async fn is_full(connection: &mut SqliteConnection, reporter: &Reporter) -> Resu
             .fetch_one(connection)
             .await?;
     Ok(reported >= MAX_REPORTED_DEVICES_OF_A_TOKEN)
-}
-
-/// What a release installs that is said to be one of `said`: its manifest tells where it is here. `None`: nobody says.
-async fn target_on(
-    connection: &mut SqliteConnection,
-    digest: Digest,
-    said: Option<Installs>,
-) -> Result<Result<Option<Installs>, Conflict>, StoreError> {
-    let installs = installs_of_release(connection, digest).await?;
-    Ok(match (installs, said) {
-        (Some(installs), Some(said)) if !installs.covers(said) => {
-            Err(Conflict::Target { digest, installs, said })
-        }
-        (installs, said) => Ok(installs.or(said)),
-    })
-}
-
-/// Whether a release is for devices of this vendor and class, where it is here: no other runs it.
-async fn is_for(
-    connection: &mut SqliteConnection,
-    digest: Digest,
-    device: (Identifier, Identifier),
-) -> Result<Result<(), Conflict>, StoreError> {
-    let row = sqlx::query("SELECT vendor, class FROM releases WHERE manifest_digest = $1")
-        .bind(digest.0.to_vec())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else { return Ok(Ok(())) };
-    let vendor = Identifier(fixed(row.try_get("vendor")?, "vendor")?);
-    let class = Identifier(fixed(row.try_get("class")?, "class")?);
-    if (vendor, class) != device {
-        return Ok(Err(Conflict::Release { digest, vendor, class }));
-    }
-    Ok(Ok(()))
-}
-
-/// Whether a release has the sequence number that is said to come with it, where it is here.
-async fn compared(
-    connection: &mut SqliteConnection,
-    digest: Digest,
-    said: Option<u64>,
-) -> Result<Result<(), Conflict>, StoreError> {
-    if let Some(said) = said {
-        let row = sqlx::query("SELECT sequence FROM releases WHERE manifest_digest = $1")
-            .bind(digest.0.to_vec())
-            .fetch_optional(&mut *connection)
-            .await?;
-        if let Some(known) = row.map(|row| sequence_of(row.try_get("sequence")?)).transpose()?
-            && known != said
-        {
-            return Ok(Err(Conflict::Sequence { digest, known, said }));
-        }
-    }
-    Ok(Ok(()))
 }
 
 pub(super) async fn keep_outcome(
@@ -460,116 +351,6 @@ async fn mark_retired(
     Ok(())
 }
 
-/// An event that somebody made, who is no device.
-pub(super) async fn note_change(
-    connection: &mut SqliteConnection,
-    serial: &str,
-    kind: &str,
-    note: Option<&str>,
-    (reporter, now): (&Reporter, u64),
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO device_events (serial, kind, note, received_at, reporter) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(serial)
-    .bind(kind)
-    .bind(note)
-    .bind(time_key(now))
-    .bind(reporter.as_str())
-    .execute(&mut *connection)
-    .await?;
-    Ok(())
-}
-
-async fn insert_event(
-    connection: &mut SqliteConnection,
-    serial: &str,
-    event: &Event,
-    (reporter, now): (&Reporter, u64),
-) -> Result<Option<Result<(), Conflict>>, StoreError> {
-    let Some(known) = device_of(connection, serial).await? else { return Ok(None) };
-    let says_what_is_installed = event.kind.says_what_is_installed();
-    if says_what_is_installed && event.sequence == Some(NOTHING) {
-        return Ok(Some(Err(Conflict::Nothing)));
-    }
-    let said = match event.release {
-        Some(release) => {
-            if says_what_is_installed
-                && let Err(conflict) = is_for(connection, release, (known.vendor, known.class)).await?
-            {
-                return Ok(Some(Err(conflict)));
-            }
-            if let Err(conflict) = compared(connection, release, event.sequence).await? {
-                return Ok(Some(Err(conflict)));
-            }
-            match target_on(connection, release, event.target).await? {
-                Ok(said) => said,
-                Err(conflict) => return Ok(Some(Err(conflict))),
-            }
-        }
-        None => event.target,
-    };
-    // Hosts that say nothing of a target bring firmware.
-    let installs = said.unwrap_or(Installs::Firmware);
-    write(connection, &heard(known, (event, installs), (reporter, now))).await?;
-    // A host sends a report again when it did not see the answer: the same of the same time is stored once.
-    sqlx::query(
-        "INSERT INTO device_events
-         (serial, kind, release, version, sequence, reason, at, received_at, release_kid, reporter, target)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE NOT EXISTS (
-             SELECT 1 FROM device_events WHERE serial = $1 AND kind = $2 AND at = $7
-             AND release IS NOT DISTINCT FROM $3 AND version IS NOT DISTINCT FROM $4
-             AND sequence IS NOT DISTINCT FROM $5 AND reason IS NOT DISTINCT FROM $6
-             AND release_kid IS NOT DISTINCT FROM $9 AND target IS NOT DISTINCT FROM $11
-         )",
-    )
-    .bind(serial)
-    .bind(event.kind.as_str())
-    .bind(event.release.map(|release| release.0.to_vec()))
-    .bind(event.version.as_ref().map(VersionText::as_str))
-    .bind(event.sequence.map(sequence_key))
-    .bind(event.reason.as_ref().map(|reason| reason.as_str()))
-    .bind(event.at.map(time_key))
-    .bind(time_key(now))
-    .bind(event.release_kid.map(|kid| kid.0.to_vec()))
-    .bind(reporter.as_str())
-    .bind(event.kind.is_of_update().then(|| installs.name()))
-    .execute(&mut *connection)
-    .await?;
-    bound_events(connection, serial, reporter).await?;
-    Ok(Some(Ok(())))
-}
-
-/// Takes the oldest events away that one token reported beyond its limit. What others reported stays, and what somebody
-/// changed (`device-...`).
-async fn bound_events(
-    connection: &mut SqliteConnection,
-    serial: &str,
-    reporter: &Reporter,
-) -> Result<(), StoreError> {
-    let dropped = sqlx::query(
-        "DELETE FROM device_events WHERE serial = $1 AND reporter = $2 AND kind NOT LIKE 'device-%' AND id <= (
-             SELECT id FROM device_events WHERE serial = $1 AND reporter = $2 AND kind NOT LIKE 'device-%'
-             ORDER BY id DESC LIMIT 1 OFFSET $3
-         )",
-    )
-    .bind(serial)
-    .bind(reporter.as_str())
-    .bind(MAX_EVENTS_OF_A_TOKEN)
-    .execute(&mut *connection)
-    .await?
-    .rows_affected();
-    if dropped > 0 {
-        tracing::info!(
-            serial,
-            reporter = reporter.as_str(),
-            dropped,
-            "the oldest events of a device had to go"
-        );
-    }
-    Ok(())
-}
-
 /// The device, if it is registered, in the transaction of a write.
 pub(super) async fn device_of(
     connection: &mut SqliteConnection,
@@ -580,74 +361,4 @@ pub(super) async fn device_of(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(device).transpose()
-}
-
-fn device(row: &SqliteRow) -> Result<StoredDevice, StoreError> {
-    Ok(StoredDevice {
-        serial: row.try_get("serial")?,
-        vendor: Identifier(fixed(row.try_get("vendor")?, "vendor")?),
-        class: Identifier(fixed(row.try_get("class")?, "class")?),
-        firmware: Installed {
-            version: row.try_get("version")?,
-            sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
-            manifest_digest: optional(row, "manifest_digest")?.map(Digest),
-            release_kid: optional(row, "release_kid")?.map(Kid),
-            stated_at: time_of(row.try_get("stated_at")?)?,
-        },
-        table: Installed {
-            version: row.try_get("table_version")?,
-            sequence: row.try_get::<Option<&[u8]>, _>("table_sequence")?.map(sequence_of).transpose()?,
-            manifest_digest: optional(row, "table_manifest_digest")?.map(Digest),
-            release_kid: optional(row, "table_release_kid")?.map(Kid),
-            stated_at: time_of(row.try_get("table_stated_at")?)?,
-        },
-        anchors: row.try_get::<Option<&[u8]>, _>("anchors")?.map(kids).transpose()?,
-        anchors_at: time_of(row.try_get("anchors_at")?)?,
-        retired: match row.try_get::<Option<i64>, _>("retired_at")? {
-            Some(at) => Some(Retirement { reason: row.try_get("retired_reason")?, at: time_of(at)? }),
-            None => None,
-        },
-        identity: row.try_get("identity")?,
-        credential: row.try_get("credential")?,
-        line: row.try_get("line")?,
-        owner: row.try_get("owner")?,
-        state: state(row)?,
-        state_set: row.try_get("state_set")?,
-        key_checks: row.try_get("key_checks")?,
-        vouched: row.try_get("vouched")?,
-        registered: match (row.try_get("registered_by")?, row.try_get::<Option<i64>, _>("registered_at")?) {
-            (Some(by), Some(at)) => Some(Registered { by, at: time_of(at)? }),
-            _ => None,
-        },
-        last_seen: time_of(row.try_get("last_seen")?)?,
-        seen_by: row.try_get("seen_by")?,
-    })
-}
-
-pub(super) fn state(row: &SqliteRow) -> Result<LifeState, StoreError> {
-    row.try_get::<&str, _>("state")?.parse().map_err(|_| StoreError::Corrupt { what: "state" })
-}
-
-fn optional<const N: usize>(row: &SqliteRow, column: &'static str) -> Result<Option<[u8; N]>, StoreError> {
-    row.try_get::<Option<&[u8]>, _>(column)?.map(|bytes| fixed(bytes, column)).transpose()
-}
-
-fn kids(bytes: &[u8]) -> Result<Vec<Kid>, StoreError> {
-    bytes.chunks(trust::KID_LEN).map(|kid| Ok(Kid(fixed(kid, "anchor")?))).collect()
-}
-
-fn event(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent {
-        kind: row.try_get("kind")?,
-        release: optional(row, "release")?.map(Digest),
-        target: row.try_get::<Option<&str>, _>("target")?.map(installs_of).transpose()?,
-        release_kid: optional(row, "release_kid")?.map(Kid),
-        note: row.try_get("note")?,
-        version: row.try_get("version")?,
-        sequence: row.try_get::<Option<&[u8]>, _>("sequence")?.map(sequence_of).transpose()?,
-        reason: row.try_get("reason")?,
-        at: row.try_get::<Option<i64>, _>("at")?.map(time_of).transpose()?,
-        received_at: time_of(row.try_get("received_at")?)?,
-        reporter: row.try_get("reporter")?,
-    })
 }

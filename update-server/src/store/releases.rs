@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::FutureExt as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Row as _, SqliteConnection, SqliteExecutor};
 use suit_manifest::Target;
 
 use super::{Store, StoreError, fixed, installs_of, sequence_key, sequence_of, time_key, time_of};
@@ -147,11 +147,7 @@ impl Store {
 
     /// The release of a manifest.
     pub async fn release(&self, manifest_digest: Digest) -> Result<Option<StoredRelease>, StoreError> {
-        let row = sqlx::query("SELECT * FROM releases WHERE manifest_digest = $1")
-            .bind(manifest_digest.0.to_vec())
-            .fetch_optional(&self.readers)
-            .await?;
-        row.as_ref().map(release).transpose()
+        stored_release(&self.readers, manifest_digest).await
     }
 
     /// At most `limit` releases in the order of their digests, after `after` where it is given.
@@ -200,16 +196,16 @@ impl Store {
     }
 }
 
-/// What a release installs, if it is here, in the transaction of a write.
-pub(super) async fn installs_of_release(
-    connection: &mut SqliteConnection,
+/// The release of a manifest, if it is here.
+pub(super) async fn stored_release(
+    connection: impl SqliteExecutor<'_>,
     manifest_digest: Digest,
-) -> Result<Option<Installs>, StoreError> {
-    let row = sqlx::query("SELECT target FROM releases WHERE manifest_digest = $1")
+) -> Result<Option<StoredRelease>, StoreError> {
+    let row = sqlx::query("SELECT * FROM releases WHERE manifest_digest = $1")
         .bind(manifest_digest.0.to_vec())
         .fetch_optional(connection)
         .await?;
-    row.map(|row| installs_of(row.try_get("target")?)).transpose()
+    row.as_ref().map(release).transpose()
 }
 
 async fn insert_envelope(

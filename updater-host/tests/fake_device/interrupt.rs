@@ -30,6 +30,20 @@ fn ctrl_c_ends_between_two_blocks_and_says_that_it_resumes() {
     assert_eq!(images(&device.asked()), []);
 }
 
+/// What a program says that is interrupted while it waits to try again.
+fn interrupted_between_tries(bench: &Bench, arguments: &[&str]) -> String {
+    let mut child = bench.command(arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // The second pause is long enough to act in it.
+    for _ in 0..3 {
+        lines.find(|line| line.contains(r#""event":"retry""#)).unwrap();
+    }
+    interrupt(&child);
+    let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    last["error"]["message"].as_str().unwrap().to_owned()
+}
+
 /// A device that still answers is not left in its programming session.
 #[test]
 fn ctrl_c_between_two_tries_lets_the_device_go() {
@@ -42,16 +56,7 @@ fn ctrl_c_between_two_tries_lets_the_device_go() {
         let device = bench.device(|script| script.loses_session = Some((object, u32::MAX)));
         let mut update = vec!["--json", "update", "--release", "release.suit", "--image", "image.bin"];
         update.extend(["--anchor", "root.cose", "--yes"]);
-        let mut child = bench.command(&update).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        // The second pause is long enough to act in it.
-        for _ in 0..3 {
-            lines.find(|line| line.contains(r#""event":"retry""#)).unwrap();
-        }
-        interrupt(&child);
-        let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(3));
-        let told = last["error"]["message"].as_str().unwrap();
+        let told = interrupted_between_tries(&bench, &update);
         assert!(told == message || told.starts_with("interrupted after 20000 of 20000"), "{told}");
         assert_eq!(device.asked().last(), Some(&Asked::Reset), "{object:?}");
     }
@@ -68,15 +73,7 @@ fn ctrl_c_between_the_halves_says_what_waits() {
     });
     let mut update = vec!["--json", "update", "--release", "both.suit", "--image", "image.bin"];
     update.extend(["--image", "table.bin", "--anchor", "root.cose", "--yes"]);
-    let mut child = bench.command(&update).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    for _ in 0..3 {
-        lines.find(|line| line.contains(r#""event":"retry""#)).unwrap();
-    }
-    interrupt(&child);
-    let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(3));
-    let told = last["error"]["message"].as_str().unwrap();
+    let told = interrupted_between_tries(&bench, &update);
     assert!(told.starts_with("interrupted after the table was sent, and before the firmware"), "{told}");
     assert!(told.ends_with("the table waits for its firmware"), "{told}");
     assert_eq!(device.asked().last(), Some(&Asked::Reset));

@@ -39,6 +39,18 @@ pub enum IndexTree {
     List(Vec<u64>),
 }
 
+impl IndexTree {
+    /// The components that are selected, of so many.
+    #[must_use]
+    pub fn selected(&self, count: u64) -> Vec<u64> {
+        match self {
+            Self::One(index) => vec![*index],
+            Self::All => (0..count).collect(),
+            Self::List(indices) => indices.clone(),
+        }
+    }
+}
+
 /// The argument of a command.
 #[derive(Clone, Debug)]
 pub enum ArgumentTree<'a> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use suit_manifest::argument::{AnyDigest, ParameterValue};
 use suit_manifest::author::tree::{
-    ArgumentTree, CommandTree, Identifier, IndexTree, Integrated, ManifestTree, ParameterTree,
+    ArgumentTree, CommandTree, Identifier, Integrated, ManifestTree, ParameterTree,
 };
 use trust::ErrorKind;
 use trust::blocks::encryption::{AgreementSecret, HostEncryption};
@@ -64,9 +64,7 @@ impl<'a> Named<'a> {
     fn sequence(&mut self, commands: &[CommandTree<'a>], mut selected: Vec<u64>) {
         for command in commands {
             match &command.argument {
-                ArgumentTree::Index(IndexTree::One(index)) => selected = vec![*index],
-                ArgumentTree::Index(IndexTree::All) => selected = (0..self.count).collect(),
-                ArgumentTree::Index(IndexTree::List(indices)) => selected.clone_from(indices),
+                ArgumentTree::Index(index) => selected = index.selected(self.count),
                 ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
                 ArgumentTree::ByComponent(components) => {
                     for (index, parameters) in components {
