@@ -277,6 +277,16 @@ impl<'a, P: Profile> EnvelopeOf<'a, P> {
         claimed_issuer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
     }
 
+    /// kid of the key that signed, **nothing of it verified**: of an envelope that once verified.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SignatureMissing`]; [`ErrorKind::Trust`] when the signature does not read.
+    #[cfg(feature = "host")]
+    pub fn claimed_signer(&self) -> Result<Kid, Error> {
+        let sign1 = self.required_block()?;
+        trust::claimed_signer(sign1.bytes).map_err(|error| Error::trust(error, sign1.base))
+    }
+
     /// True when a signature or a MAC is there. Whether it holds, [`Envelope::authenticate`] or
     /// [`Envelope::authenticate_with`] says.
     #[must_use]

@@ -76,6 +76,14 @@ pub fn claimed_issuer(sign1: &[u8]) -> Result<Kid, Error> {
     Record::open(bytes, base, TYP_CREDENTIAL, MAX_CREDENTIAL_LEN).map(|record| record.issuer_kid())
 }
 
+/// kid of the key that a signature names as its own, **not verified**.
+///
+/// # Errors
+/// Those of [`claimed_issuer`] that are of the signature.
+pub fn claimed_signer(sign1: &[u8]) -> Result<Kid, Error> {
+    read_chained(sign1, &[]).map(|sign1| sign1.kid)
+}
+
 /// Verifies a COSE_Sign1 (tag 18) over `detached_payload` whose `kcwt` header is the signer's credential.
 ///
 /// In this order: structure, anchor, the credential's signature, role, revocation, time, kid, signature.

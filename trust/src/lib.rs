@@ -70,7 +70,8 @@ pub use anchor::{
     ANCHORS_MAX, Anchor, AnchorSet, BLOCK_ANCHORS_MAX, DOMAINS_MAX, Domain, MAX_ANCHOR_SET_LEN, Rights,
 };
 pub use chain::{
-    Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, verify_chained_sign1,
+    Authority, MAX_CHAINED_SIGN1_LEN, MAX_DETACHED_PAYLOAD_LEN, claimed_issuer, claimed_signer,
+    verify_chained_sign1,
 };
 pub use credential::{
     Credential, CredentialClaims, DEFAULT_SEQUENCE_CEILING, MAX_GENERATION, MAX_SEQUENCE_CEILING,

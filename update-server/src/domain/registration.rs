@@ -77,10 +77,10 @@ impl DeviceFacts {
     }
 
     /// The manifests that it names, as what, and with which sequence number.
-    pub fn named(&self) -> impl Iterator<Item = (Digest, Installs, Option<u64>)> {
-        let named =
-            |said: &Statement, target| said.manifest_digest.map(|digest| (digest, target, said.sequence));
-        [named(&self.firmware, Installs::Firmware), named(&self.table, Installs::Table)].into_iter().flatten()
+    pub fn named(&self) -> impl Iterator<Item = (Digest, Installs, &Statement)> {
+        [(&self.firmware, Installs::Firmware), (&self.table, Installs::Table)]
+            .into_iter()
+            .filter_map(|(said, target)| Some((said.manifest_digest?, target, said)))
     }
 }
 
@@ -190,6 +190,9 @@ pub enum Conflict {
     /// A release that is here is for one other device.
     #[error("the release {digest} is for another device alone")]
     OtherDevice { digest: Digest },
+    /// No envelope of a release that is here is signed by the key that is said to have signed it.
+    #[error("no envelope of the release {digest} that is here is signed by the key {}", hex::encode(.said.0))]
+    Signer { digest: Digest, said: Kid },
     /// The same of the version in its text.
     #[error("the release {digest} has the version {known:?}, not {said:?}")]
     Version { digest: Digest, known: String, said: String },
@@ -217,7 +220,7 @@ impl Conflict {
             | Self::KeyChecks(_) => "device-conflict",
             Self::Target { .. } => "target-contradicts",
             Self::Sequence { .. } | Self::Nothing => "sequence-contradicts",
-            Self::Release { .. } | Self::OtherDevice { .. } => "release-contradicts",
+            Self::Release { .. } | Self::OtherDevice { .. } | Self::Signer { .. } => "release-contradicts",
             Self::Version { .. } => "version-contradicts",
             Self::TooManyReported { .. } => "device-limit",
             Self::CredentialOlder { .. } => "credential-older",

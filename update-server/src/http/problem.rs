@@ -358,6 +358,7 @@ const fn hint_of(conflict: &Conflict) -> Option<&'static str> {
         | Conflict::Nothing
         | Conflict::Release { .. }
         | Conflict::OtherDevice { .. }
+        | Conflict::Signer { .. }
         | Conflict::Version { .. } => None,
         Conflict::TooManyReported { .. } => Some(
             "Register the devices with a publisher's token: those do not count. If they are strange, change the token.",

@@ -16,7 +16,7 @@ use self::rows::device;
 pub(super) use self::rows::state;
 use super::{Store, StoreError, sequence_key, time_key};
 use crate::domain::life_cycle::LifeState;
-use crate::domain::registration::{Conflict, DeviceFacts, Outcome, registered};
+use crate::domain::registration::{Conflict, DeviceFacts, Outcome, Statement, registered};
 use crate::domain::registry::{DeviceFilter, Label, Reporter};
 use crate::domain::{Digest, Identifier, VersionText};
 
@@ -238,8 +238,13 @@ pub(super) async fn judged(
     if facts.contradict_themselves() {
         return Ok(Err(Conflict::Nothing));
     }
-    for (digest, installs, sequence) in facts.named() {
-        let said = Said { installs: Some(installs), sequence, device: Some((facts.vendor, facts.class)) };
+    for (digest, installs, Statement { sequence, release_kid, .. }) in facts.named() {
+        let said = Said {
+            installs: Some(installs),
+            sequence: *sequence,
+            release_kid: *release_kid,
+            device: Some((facts.vendor, facts.class)),
+        };
         if let Err(conflict) = compared(connection, digest, said).await? {
             return Ok(Err(conflict));
         }

@@ -1,6 +1,7 @@
 //! What is said of firmware and table is of one release: what belongs to another one does not stay beside it.
 
 use serde_json::{Value, json};
+use suit_manifest::Target;
 use suit_manifest::author::UpdateDescription;
 
 use crate::harness::*;
@@ -189,6 +190,62 @@ async fn srv82_no_device_has_a_release_of_others() {
             }
         }
     }
+}
+
+/// docs/attacks.md, SRV74: of the firmware, of the table, in a list and in each event.
+#[tokio::test]
+async fn srv74_a_release_that_is_here_was_signed_by_a_key_of_its_envelopes() {
+    let world = World::new();
+    let server = world.start();
+    let (content, first, second) = (image(1, 1000), release_key(&world.root), release_key(&world.root));
+    let description = description(&content, 5);
+    let release = server.publish(&content, &sign(&description, &first)).await.is(201).json();
+    let digest = &release["manifest_digest"];
+    let table = UpdateDescription { target: Target::Table, ..description.clone() };
+    let of_table =
+        server.publish(&content, &sign(&table, &first)).await.is(201).json()["manifest_digest"].clone();
+    server.put("/v1/devices/A", said(false, &json!({"version": "4"}))).await.is(201);
+    let row = |kid: &str| {
+        let digest = digest.as_str().unwrap();
+        let ids = format!("{},{}", uuid(VENDOR), uuid(CLASS));
+        format!("serial,vendor,class,manifest_digest,release_kid\nA,{ids},{digest},{kid}\n")
+    };
+    let refused = |kid: String| {
+        let (server, row) = (&server, row(&kid));
+        let of_table = &of_table;
+        async move {
+            let before = server.get("/v1/devices/A").await.json();
+            for kind in ["update-confirmed", "update-started"] {
+                let event = json!({"kind": kind, "release": digest, "release_kid": kid}).to_string();
+                server.post("/v1/devices/A/events", event).await.is_problem(409, "release-contradicts");
+            }
+            for (is_table, digest) in [(false, digest), (true, of_table)] {
+                let report = said(is_table, &json!({"manifest_digest": digest, "release_kid": kid}));
+                server.put("/v1/devices/A", report).await.is_problem(409, "release-contradicts");
+            }
+            let list = server.post("/v1/devices", row).await;
+            list.is_problem(422, "rows-refused");
+            assert_eq!(list.json()["rows"][0]["code"], json!("release-contradicts"));
+            assert_eq!(server.get("/v1/devices/A").await.json(), before);
+        }
+    };
+    let kids = [&first, &second].map(|key| hex::encode(key.kid().0));
+    refused(kids[1].clone()).await;
+    // Signed again by another key: either may have signed what the device has.
+    server.publish(&content, &sign(&description, &second)).await.is(201);
+    for kid in &kids {
+        let event = json!({"kind": "update-confirmed", "release": digest, "release_kid": kid}).to_string();
+        server.post("/v1/devices/A/events", event).await.is(201);
+        assert_eq!(server.get("/v1/devices/A").await.json()["release_kid"], json!(kid));
+        let report = said(false, &json!({"manifest_digest": digest, "release_kid": kid}));
+        server.put("/v1/devices/A", report).await.is(200);
+        server.post("/v1/devices", row(kid)).await.is(200);
+    }
+    refused("0123456789abcdef".to_owned()).await;
+    // Nobody knows better of a release that is not here.
+    let event =
+        json!({"kind": "update-confirmed", "release": sha256(b"files"), "release_kid": "0123456789abcdef"});
+    server.post("/v1/devices/A/events", event.to_string()).await.is(201);
 }
 
 /// A key without anything that it signed, and a table without anything, say nothing that could be kept.

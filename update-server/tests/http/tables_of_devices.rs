@@ -53,7 +53,8 @@ impl Server {
 async fn srv69_a_confirmed_table_does_not_take_the_place_of_firmware() {
     let world = World::new();
     let server = world.start();
-    let [firmware, table] = server.two_releases(&release_key(&world.root)).await;
+    let key = release_key(&world.root);
+    let [firmware, table] = server.two_releases(&key).await;
     server.put("/v1/devices/A", facts(json!({"at": 50}))).await.is(201);
     let event = async |event: String| server.post("/v1/devices/A/events", event).await;
     event(confirmed(json!({"release": firmware, "version": "5.0.0", "sequence": 5, "at": 100})))
@@ -62,7 +63,7 @@ async fn srv69_a_confirmed_table_does_not_take_the_place_of_firmware() {
     let before = server.device().await;
     assert_eq!((&before["table"], &before["manifest_digest"]), (&Value::Null, &json!(firmware)));
 
-    let kid = "0123456789abcdef";
+    let kid = hex::encode(key.kid().0);
     let of_table =
         json!({"release": table, "version": "7.0.0", "sequence": 7, "release_kid": kid, "at": 200});
     for kind in ["update-started", "update-installed", "update-reverted", "update-refused"] {

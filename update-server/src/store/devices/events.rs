@@ -107,7 +107,12 @@ async fn insert_event(
     let said = match event.release {
         Some(release) => {
             let device = says_what_is_installed.then_some((known.vendor, known.class));
-            let said = Said { installs: event.target, sequence: event.sequence, device };
+            let said = Said {
+                installs: event.target,
+                sequence: event.sequence,
+                release_kid: event.release_kid,
+                device,
+            };
             match compared(connection, release, said).await? {
                 Ok(installs) => installs,
                 Err(conflict) => return Ok(Some(Err(conflict))),
