@@ -2,6 +2,7 @@
 
 mod report;
 mod summary;
+mod waits;
 
 use serde::Serialize;
 use suit_manifest::reason::Reason;
@@ -18,6 +19,7 @@ use crate::error::{DeviceAnswerError, Error, NO_IDENTITY, state_hint, table_hint
 use crate::text::DeviceText;
 pub(crate) use report::{InfoReport, OtherUnit, ScanReport};
 pub(crate) use summary::{DeviceSummary, Silence, TableSummary};
+pub(crate) use waits::Waits;
 
 /// A device, as it answered just now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,7 +139,7 @@ pub(crate) const fn target_of(component: Component) -> Target {
 }
 
 /// The one that a component of a device has beside it.
-const fn beside(component: Component) -> Component {
+pub(crate) const fn beside(component: Component) -> Component {
     match component {
         Component::Firmware => Component::Table,
         Component::Table => Component::Firmware,
@@ -232,51 +234,6 @@ impl Device {
             || matches!(firmware.image, ImageState::Confirmed | ImageState::Pending | ImageState::Trial)
     }
 
-    /// What waits for a reset beside the component that is looked at, and starts with it.
-    pub(crate) fn waits_beside(&self) -> Option<Component> {
-        let other = beside(self.component);
-        self.waiting(other).map(|_| other)
-    }
-
-    /// What waited for a reset, and still does after it: half of a release of firmware and a table, whose other half is not
-    /// there. A loader that stays for another reason says which.
-    pub(crate) fn waits_still(&self, component: Component, before: &Self) -> bool {
-        // What was reverted before keeps nothing waiting.
-        let stays = self.firmware().mode == Mode::Loader
-            && Reason::from_code(self.firmware().reason)
-                .is_some_and(|reason| !matches!(reason, Reason::PartMissing | Reason::TrialNotConfirmed));
-        let waiting = |device: &Self| device.waiting(component).map(|state| state.manifest_digest);
-        let is_as_before = waiting(self).is_some() && waiting(self) == waiting(before);
-        is_as_before && !stays && !self.has_both_halves(component)
-    }
-
-    /// That this half of a release waits for the other one.
-    pub(crate) fn half_waits(&self, component: Component) -> Error {
-        let [waits, missing] = [component, beside(component)].map(|half| target_of(half).name());
-        Error::HalfWaits { serial: self.serial.to_string(), waits, missing }
-    }
-
-    /// The state of a component on which something waits for a reset.
-    fn waiting(&self, component: Component) -> Option<&StateRecord> {
-        self.of(component).filter(|state| state.image == ImageState::Pending)
-    }
-
-    /// Whether the other component has the other half of what waits on this one.
-    fn has_both_halves(&self, component: Component) -> bool {
-        let release = self.of(component).map(|state| state.manifest_digest);
-        self.of(beside(component)).is_some_and(|other| {
-            let waits = other.image == ImageState::Pending && Some(other.manifest_digest) == release;
-            waits || Some(other.active_digest) == release
-        })
-    }
-
-    /// The other half of what was begun or waits on what is looked at, where the device has begun that too.
-    pub(crate) fn other_half(&self) -> Option<Component> {
-        let digest = install_digest(&self.state)?;
-        let other = self.other.as_ref()?;
-        (install_digest(other)? == digest).then(|| beside(self.component))
-    }
-
     /// The state of its firmware.
     fn firmware(&self) -> &StateRecord {
         self.of(Component::Firmware).unwrap_or(&self.state)
@@ -285,12 +242,6 @@ impl Device {
     /// The state of a component; `None` for a table that it does not have.
     pub(crate) fn of(&self, component: Component) -> Option<&StateRecord> {
         if component == self.component { Some(&self.state) } else { self.other.as_ref() }
-    }
-
-    /// Whether an update has begun something that is not tried yet.
-    pub(crate) fn has_unfinished(&self) -> bool {
-        let unfinished = |state: &StateRecord| state.image == ImageState::Pending || state.flags.resumable;
-        unfinished(&self.state) || self.other.as_ref().is_some_and(unfinished)
     }
 
     /// Whether a reset changes nothing of it: nothing is on trial, and nothing waits for its first start.
@@ -333,7 +284,13 @@ impl Device {
         if self.lost_identity() {
             return Some(NO_IDENTITY);
         }
-        state_hint(self.firmware()).or_else(|| self.of(Component::Table).and_then(table_hint))
+        let [of_firmware, of_table] =
+            [Component::Firmware, Component::Table].map(|component| self.waits(component));
+        let table = || self.of(Component::Table).and_then(|state| table_hint(state, of_table));
+        // Firmware that has come in part is the half that the table waits for.
+        let is_half = of_table == Some(Waits::Half) && self.firmware().image == ImageState::Confirmed;
+        let firmware = || state_hint(self.firmware(), of_firmware);
+        if is_half { table() } else { firmware().or_else(table) }
     }
 
     /// # Errors
@@ -371,6 +328,7 @@ impl Device {
             class: self.class(),
             mode: mode_name(state.mode),
             image: image_name(state.image),
+            waits: self.waits(Component::Firmware),
             reverted: state.flags.reverted,
             resumable: state.flags.resumable,
             listening: state.flags.listening,
@@ -378,7 +336,9 @@ impl Device {
             lost_identity: self.lost_identity(),
             version: self.application_version.as_ref().map(ToString::to_string),
             sequence: state.active_sequence,
-            table: self.of(Component::Table).map(TableSummary::of),
+            table: self
+                .of(Component::Table)
+                .map(|state| TableSummary::of(state, self.waits(Component::Table))),
         }
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod codes;
 mod hints;
 mod line;
+mod moment;
 mod provision;
 mod reasons;
 mod report;
@@ -15,6 +16,7 @@ pub(crate) use answer::DeviceAnswerError;
 #[cfg(feature = "http")]
 pub(crate) use answer::ServerAnswerError;
 pub(crate) use line::LineFault;
+pub(crate) use moment::Moment;
 pub(crate) use provision::ProvisionConflict;
 pub(crate) use reasons::{NO_IDENTITY, reason_hint, state_hint, table_hint};
 pub(crate) use report::ReportFault;
@@ -28,9 +30,10 @@ use trust::SuccessionNumber;
 #[cfg(feature = "http")]
 use trust::host::TokenFileError;
 use trust::host::{AnchorFault, AnchorsError, KeyFileError, ReadError};
+use update_protocol::profile::Component;
 use update_protocol::uds::Nrc;
 
-use crate::device::{DeviceSummary, OtherUnit};
+use crate::device::{DeviceSummary, OtherUnit, beside, target_of};
 use crate::text::{printable, shown};
 use words::{because, bus_failure, clause, device_refusal, instead, list, said_of, units};
 
@@ -120,10 +123,10 @@ pub(crate) enum Error {
     NoFirmware { serial: String },
     /// What waits is not started by a reset.
     #[error(
-        "{serial} was reset, and its {waits} still waits: it is half of a release of firmware and a table, and the {missing} of \
-         that release is not there"
+        "{serial} was reset, and its {} still waits: it is half of a release of firmware and a table, and the {} of that release \
+         is not there", target_of(*waits).name(), target_of(beside(*waits)).name()
     )]
-    HalfWaits { serial: String, waits: &'static str, missing: &'static str },
+    HalfWaits { serial: String, waits: Component },
     /// There is no terminal to ask on.
     #[error("confirmation required, but there is no terminal")]
     ConfirmationNeeded,
@@ -327,50 +330,6 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("another program is still downloading the same image")]
     DownloadBusy,
-}
-
-/// When a person stopped the host, and what that means for the device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Moment {
-    /// Nothing has been sent.
-    BeforeTransfer,
-    /// The device has a list or the envelope, and nothing of the image.
-    BeforeImage,
-    /// The device has the table of a release of both, and nothing of its firmware.
-    BetweenHalves,
-    /// In the middle of the image.
-    Transfer {
-        /// Image bytes that the device has taken.
-        taken: u32,
-        total: u32,
-    },
-    /// The image is installed; the device continues by itself.
-    Restart,
-    /// In a command that gives a device one thing.
-    Command,
-}
-
-impl std::fmt::Display for Moment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BeforeTransfer => f.write_str("before anything was sent"),
-            Self::BeforeImage => f.write_str("before the image was sent; the device keeps its active image"),
-            Self::BetweenHalves => f.write_str(
-                "after the table was sent, and before the firmware; the device keeps what it runs, and the table waits for its \
-                 firmware",
-            ),
-            Self::Transfer { taken, total } => {
-                write!(
-                    f,
-                    "after {taken} of {total} bytes; the device keeps its active image, and what it has written of them"
-                )
-            }
-            Self::Command => f.write_str("before the device reported the result"),
-            Self::Restart => {
-                f.write_str("while the device starts the new image; the device continues by itself")
-            }
-        }
-    }
 }
 
 impl Error {

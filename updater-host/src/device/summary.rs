@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use suit_manifest::reason::Reason;
-use update_protocol::profile::StateRecord;
+use update_protocol::profile::{Component, StateRecord};
 use uuid::Uuid;
 
-use super::{active_digest, image_name, install_digest, reason_slug};
+use super::{Waits, active_digest, beside, image_name, install_digest, reason_slug, target_of};
 
 /// The line of a device in a list.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -20,6 +20,9 @@ pub(crate) struct DeviceSummary {
     pub(crate) mode: &'static str,
     /// `none`, `confirmed`, `trial`, `pending` or `reverting`.
     pub(crate) image: &'static str,
+    /// For what an installed image waits.
+    #[serde(skip)]
+    pub(crate) waits: Option<Waits>,
     /// Whether its last update was reverted.
     pub(crate) reverted: bool,
     /// Whether an interrupted install can be resumed.
@@ -43,6 +46,9 @@ pub(crate) struct DeviceSummary {
 pub(crate) struct TableSummary {
     /// `none`, `confirmed`, `trial`, `pending` or `reverting`.
     pub(crate) image: &'static str,
+    /// For what an installed table waits.
+    #[serde(skip)]
+    waits: Option<Waits>,
     /// Sequence number of the active table; 0: none.
     pub(crate) sequence: u64,
     /// Whether the last one was reverted.
@@ -61,9 +67,10 @@ pub(crate) struct TableSummary {
 }
 
 impl TableSummary {
-    pub(super) fn of(state: &StateRecord) -> Self {
+    pub(super) fn of(state: &StateRecord, waits: Option<Waits>) -> Self {
         Self {
             image: image_name(state.image),
+            waits,
             sequence: state.active_sequence,
             reverted: state.flags.reverted,
             resumable: state.flags.resumable,
@@ -98,6 +105,16 @@ impl TableSummary {
 /// How much of an install has come: what waits for a reset is whole, and resumes nowhere.
 pub(super) fn came(image: &str, resume_offset: u32, size: u32) -> String {
     if image == "pending" { format!("all {size} bytes") } else { format!("{resume_offset} of {size} bytes") }
+}
+
+/// What starts that which waits on a component, in the words of a list.
+fn awaited(component: Component, waits: Option<Waits>) -> String {
+    let half = target_of(beside(component)).name();
+    match waits {
+        None | Some(Waits::Reset) => "a reset".to_owned(),
+        Some(Waits::Half) => format!("the {half} of its release (see info)"),
+        Some(Waits::Either) => format!("a reset, or for the {half} of its release (see info)"),
+    }
 }
 
 /// An application that was reset time and again without a sign of life.
@@ -140,7 +157,9 @@ impl std::fmt::Display for DeviceSummary {
         write!(f, "node 0x{:02X}  {:32}  {:11}  {version}", self.node, self.serial, self.mode)?;
         match self.image {
             "trial" => f.write_str("  on trial: not confirmed; the next reset reverts it"),
-            "pending" => f.write_str("  an installed image waits for a reset"),
+            "pending" => {
+                write!(f, "  an installed image waits for {}", awaited(Component::Firmware, self.waits))
+            }
             "reverting" => f.write_str("  is reverting to its old image"),
             _ if self.lost_identity => {
                 f.write_str("  DAMAGED: it does not know its identity any more (see info)")
@@ -171,7 +190,10 @@ impl std::fmt::Display for TableSummary {
         match self.image {
             "none" if self.sequence != 0 => f.write_str(" DAMAGED (see info)"),
             "trial" => f.write_str(" on trial"),
-            "pending" => f.write_str(", and another one waits for a reset"),
+            "pending" => {
+                let which = if self.sequence == 0 { "one" } else { "another one" };
+                write!(f, ", and {which} waits for {}", awaited(Component::Table, self.waits))
+            }
             "reverting" => f.write_str(", is reverting"),
             _ if self.reverted => f.write_str(", back after a failed one"),
             _ if self.resumable => f.write_str(", an interrupted install can be resumed"),

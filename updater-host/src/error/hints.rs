@@ -3,7 +3,7 @@
 use suit_manifest::reason::Reason;
 use trust::host::ReadError;
 
-use super::reasons::{NO_IDENTITY, OTHER_HOST, nothing_runs_hint, reason_hint};
+use super::reasons::{NO_IDENTITY, OTHER_HOST, half_hint, nothing_runs_hint, reason_hint};
 use super::{Error, Moment, Subject, words};
 
 const OTHER_TOOLS: &str = "Disconnect other tools from the bus and run the command again. If it fails again, call the manufacturer.";
@@ -20,7 +20,7 @@ impl Error {
                 "Check that it is the right device: updater-host info shows whether a device has a table."
             }
             Self::NoFirmware { .. } => "Install a release of firmware first; then run this update again.",
-            Self::HalfWaits { .. } => reason_hint(Reason::PartMissing),
+            Self::HalfWaits { waits, .. } => half_hint(*waits),
             Self::NotInBundle { .. } => {
                 "Check that it is the right folder and the right device, or ask the manufacturer for a release for this device."
             }
@@ -82,6 +82,10 @@ impl Error {
             }
             Self::Interrupted(Moment::Restart | Moment::Command) => {
                 "Run updater-host info to see what the device runs."
+            }
+            Self::Interrupted(Moment::BetweenHalves) => {
+                "Run it again to bring the firmware. If it does not go through any more, run updater-host abandon --table to drop the \
+                 table."
             }
             Self::Interrupted(_) => "Run it again to resume.",
             #[cfg(feature = "http")]

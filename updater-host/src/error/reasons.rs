@@ -2,7 +2,9 @@
 //! The hints of `suit_manifest::reason` are for the people who make releases.
 
 use suit_manifest::reason::Reason;
-use update_protocol::profile::{ImageState, Mode, StateRecord};
+use update_protocol::profile::{Component, ImageState, Mode, StateRecord};
+
+use crate::device::Waits;
 
 const OTHER_RELEASE: &str = "This release is not for this device. Choose the release for it, or ask the manufacturer which one it is.";
 const TRANSFER_AGAIN: &str = "Run the update again; it resumes. If it fails again, call the manufacturer.";
@@ -89,8 +91,9 @@ pub(crate) const fn reason_hint(reason: Reason) -> &'static str {
             TRANSFER_AGAIN
         }
         R::PartMissing => {
-            "The device has half of a release of firmware and a table, and tries both or none. Run the update again, with the \
-             files of that release, or drop the half: updater-host abandon, and abandon --table."
+            "The device has half of a release of firmware and a table, and tries both or none. Run the update of that release \
+             again, with all its files. If it does not go through any more, drop the half that waits: updater-host abandon for \
+             firmware, updater-host abandon --table for a table."
         }
         R::NothingBootable => {
             "The device waits in its loader. Run the update to install a release; if it fails, call the manufacturer."
@@ -197,18 +200,45 @@ pub(crate) const fn nothing_runs_hint(reason_code: u16) -> &'static str {
     }
 }
 
-/// What a technician can do about the state that a device reports; `None`: it runs a confirmed image and refused nothing.
+/// What a technician can do about half of a release that waits. The other half may be gone for good: by a newer release, or with
+/// the files.
 #[must_use]
-pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
+pub(crate) const fn half_hint(waits: Component) -> &'static str {
+    match waits {
+        Component::Firmware => {
+            "Run the update of that release again, which brings its table. If it does not any more, run updater-host abandon \
+             to drop the firmware."
+        }
+        Component::Table => {
+            "Run the update of that release again, which brings its firmware. If it does not any more, run updater-host \
+             abandon --table to drop the table."
+        }
+    }
+}
+
+/// What a technician can do about the state that a device reports, and about what waits on it; `None`: it runs a confirmed
+/// image and refused nothing.
+#[must_use]
+pub(crate) const fn state_hint(state: &StateRecord, waits: Option<Waits>) -> Option<&'static str> {
     if matches!(state.mode, Mode::Factory) {
         return Some(reason_hint(Reason::NotProvisioned));
     }
     match state.image {
         ImageState::Pending => {
-            return Some(
-                "An installed image waits for a reset. Run updater-host reset to start it, or updater-host abandon to \
-                 drop it. If a reset does not start it, it waits for its table: run the same update again.",
-            );
+            return Some(match waits {
+                None | Some(Waits::Reset) => {
+                    "An installed image waits for a reset. Run updater-host reset to start it, or updater-host abandon to drop it."
+                }
+                Some(Waits::Half) => {
+                    "An installed image waits for the table of its release; no reset starts it alone. Run the update of that \
+                     release again, which brings the table. If it does not any more, run updater-host abandon and updater-host \
+                     abandon --table to drop both."
+                }
+                Some(Waits::Either) => {
+                    "An installed image waits. Run updater-host reset to start it. If a reset does not start it, it waits for the \
+                     table of its release: run the update of that release again, or updater-host abandon to drop it."
+                }
+            });
         }
         ImageState::Trial => {
             return Some(
@@ -234,14 +264,24 @@ pub(crate) const fn state_hint(state: &StateRecord) -> Option<&'static str> {
     }
 }
 
-/// What a technician can do about the state of a table; `None`: nothing.
+/// What a technician can do about the state of a table, and about what waits on it; `None`: nothing.
 #[must_use]
-pub(crate) const fn table_hint(state: &StateRecord) -> Option<&'static str> {
+pub(crate) const fn table_hint(state: &StateRecord, waits: Option<Waits>) -> Option<&'static str> {
     match state.image {
-        ImageState::Pending => Some(
-            "A table waits for a reset. Run updater-host reset to try it, or updater-host abandon --table to drop it. If a reset \
-             does not try it, it waits for its firmware: run the same update again.",
-        ),
+        ImageState::Pending => Some(match waits {
+            None | Some(Waits::Reset) => {
+                "A table waits for a reset. Run updater-host reset to try it, or updater-host abandon --table to drop it."
+            }
+            Some(Waits::Half) => {
+                "A table waits for the firmware of its release; no reset tries it alone. Run the update of that release again, \
+                 which brings the firmware. If it does not any more, run updater-host abandon and updater-host abandon --table \
+                 to drop both."
+            }
+            Some(Waits::Either) => {
+                "A table waits. Run updater-host reset to try it. If a reset does not try it, it waits for the firmware of its \
+                 release: run the update of that release again, or updater-host abandon --table to drop it."
+            }
+        }),
         ImageState::Trial => Some(
             "The table is on trial, and the next reset brings the one before it back. Run the update again to wait until the \
              application confirms it.",

@@ -99,6 +99,7 @@ fn several_devices_are_listed() {
         class: uuid::Uuid::nil(),
         mode: "application",
         image: "confirmed",
+        waits: None,
         reverted: false,
         resumable: false,
         listening: false,

@@ -7,7 +7,7 @@ use super::offers::Offered;
 use super::standing::{is_done, is_on_trial, warn_of_clock, warn_of_equal_number};
 use super::{Reached, Run};
 use crate::connection::Connection;
-use crate::device::Device;
+use crate::device::{Device, Waits};
 use crate::error::{Error, Moment};
 use crate::output::Output;
 use crate::plan::Plan;
@@ -98,14 +98,21 @@ fn show(
         release.table.is_some() && device.of(*waits).map(|state| state.manifest_digest) == release.digest()
     };
     if let Some(component) = device.waits_beside().filter(|waits| !is_of_it(waits)) {
-        let words = match component {
-            Component::Firmware => {
-                "installed firmware waits for a reset; this update starts it too, unless it waits for its table"
+        let (what, half) = match component {
+            Component::Firmware => ("installed firmware", "table"),
+            Component::Table => ("an installed table", "firmware"),
+        };
+        // This release takes the place of the other half.
+        let waits = if device.other_half().is_some() { Some(Waits::Half) } else { device.waits(component) };
+        let words = match waits {
+            None | Some(Waits::Reset) => format!("{what} waits for a reset; this update starts it too"),
+            Some(Waits::Half) => {
+                format!("{what} waits for the {half} of its release; this update does not start it")
             }
-            Component::Table => {
-                "an installed table waits for a reset; this update starts it too, unless it waits for its firmware"
+            Some(Waits::Either) => {
+                format!("{what} waits for a reset; this update starts it too, unless it waits for its {half}")
             }
         };
-        output.warn("pending", words);
+        output.warn("pending", &words);
     }
 }

@@ -189,7 +189,8 @@ impl Prepared<'_> {
         let (Ok(state), Ok(other)) = (own, other) else { return };
         let after = Device { state, other: Some(other), ..self.device.clone() };
         if after.waits_still(component, self.device) {
-            self.run.output.warn(Reason::PartMissing.slug(), &after.half_waits(component).to_string());
+            let half = after.half_waits(component);
+            self.run.output.warn(Reason::PartMissing.slug(), &format!("{half}. {}", half.hint()));
         }
     }
 

@@ -3,7 +3,7 @@
 use update_protocol::profile::{Component, ImageState, Mode};
 
 use crate::cli::Update;
-use crate::device::{Device, Installed};
+use crate::device::{Device, Installed, Waits, beside, target_of};
 use crate::output::Output;
 use crate::release::{Authority, Release};
 
@@ -67,13 +67,21 @@ pub(super) fn warn_of_unfinished(device: &Device, output: &Output) {
             Component::Table => ("table", " --table"),
         };
         let drops = format!("updater-host abandon{option} drops it");
-        let words = match state.image {
-            ImageState::Pending => format!(
+        let other = target_of(beside(component)).name();
+        let words = match (state.image, device.waits(component)) {
+            (_, Some(Waits::Reset)) => format!(
+                "a {name} release of an earlier update waits for a reset: updater-host reset starts it, {drops}"
+            ),
+            (_, Some(Waits::Half)) => format!(
+                "the {name} of an earlier update waits for the {other} of its release, and no reset starts it alone: the update \
+                 of that release brings the {other}, {drops}"
+            ),
+            (_, Some(Waits::Either)) => format!(
                 "a {name} release of an earlier update waits for a reset: updater-host reset starts it, {drops}; if a reset \
                  does not start it, it is half of a release of firmware and a table, and the update of that release brings \
                  the other half"
             ),
-            ImageState::Confirmed | ImageState::None if state.flags.resumable => format!(
+            (ImageState::Confirmed | ImageState::None, None) if state.flags.resumable => format!(
                 "the {name} of an earlier update has not come whole: the update of that release resumes it, {drops}"
             ),
             _ => continue,

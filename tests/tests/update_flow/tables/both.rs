@@ -120,9 +120,17 @@ fn half_of_a_release_waits_across_a_reset_and_says_so() {
         let ended = bench.run(&["reset"]);
         ended.is_error("part-missing", 7);
         assert!(ended.stdout.contains("its table still waits"), "{}", ended.stdout);
+        let info = bench.info();
+        let hint = info["hint"].as_str().expect("a hint");
+        assert!(hint.contains("no reset tries it alone"), "{hint}");
+        let of_table = (&info["table"]["image"], &info["table"]["image_size"]);
+        assert_eq!(of_table, (&json!("pending"), &json!(b"0..90 bar".len())));
     }
     let ended = bench.run(&["abandon"]);
     ended.is_result("abandoned", 0);
+    let info = bench.info();
+    let hint = info["hint"].as_str().expect("a hint");
+    assert!(hint.contains("If a reset does not try it, it waits for the firmware"), "{hint}");
     assert!(ended.stdout.contains("updater-host abandon --table drops it too"), "{}", ended.stdout);
     bench.install_both(4, &[]).is_result("confirmed", 0);
     assert_eq!(bench.table_of_device(), (json!(4), json!("confirmed")));

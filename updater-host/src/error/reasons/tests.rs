@@ -9,7 +9,7 @@ fn state(mode: Mode, image: ImageState, reason: u16) -> StateRecord {
 fn hints() -> impl Iterator<Item = (Reason, &'static str)> {
     Reason::ALL.iter().flat_map(|&reason| {
         let runs = state(Mode::Application, ImageState::Confirmed, reason.code());
-        [reason_hint(reason), nothing_runs_hint(reason.code()), state_hint(&runs).unwrap_or_default()]
+        [reason_hint(reason), nothing_runs_hint(reason.code()), state_hint(&runs, None).unwrap_or_default()]
             .map(|hint| (reason, hint))
     })
 }
@@ -63,7 +63,7 @@ fn each_state_of_a_device_has_its_hint() {
         (Loader, I::None, Some(R::JournalCorrupt), Some("power of the device off and on")),
     ];
     for (mode, image, reason, words) in table {
-        let hint = state_hint(&state(mode, image, reason.map_or(0, Reason::code)));
+        let hint = state_hint(&state(mode, image, reason.map_or(0, Reason::code)), None);
         let fits = match words {
             Some(words) => hint.is_some_and(|hint| hint.contains(words)),
             None => hint.is_none(),
@@ -78,10 +78,10 @@ fn an_install_that_resumes_and_an_unknown_reason_have_their_hints() {
     for reason in [0, Reason::TrialNotConfirmed.code()] {
         let mut interrupted = state(Mode::Loader, ImageState::None, reason);
         interrupted.flags.resumable = true;
-        assert_eq!(state_hint(&interrupted), Some(RESUME));
+        assert_eq!(state_hint(&interrupted, None), Some(RESUME));
     }
     let unknown = state(Mode::Application, ImageState::Confirmed, 0x03FF);
-    assert_eq!(state_hint(&unknown), Some(OTHER_HOST));
+    assert_eq!(state_hint(&unknown, None), Some(OTHER_HOST));
 }
 
 /// A device without an image has no old firmware to work with.
