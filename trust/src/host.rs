@@ -12,6 +12,8 @@ mod own;
 mod pem;
 mod private_key;
 mod read;
+#[cfg(unix)]
+mod size_limit;
 mod terminal;
 mod token_file;
 mod transfer;
@@ -32,6 +34,8 @@ pub use own::{check_own_file, kind_of, lock_own, open_own};
 pub use pem::{Pem, PemError};
 pub use private_key::{PrivateKeyWatch, contains_private_key, is_private_key};
 pub use read::{ReadError, contains, open_file, open_limited, read, read_file, read_limited, without_mark};
+#[cfg(unix)]
+pub use size_limit::report_size_limit;
 pub use terminal::{is_line, printable, printable_cut};
 pub use token_file::{MAX_TOKEN_FILE_LEN, TokenFileError, TokenPermission, read_tokens, read_write_token};
 pub use transfer::transfer_time;

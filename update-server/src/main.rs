@@ -11,6 +11,7 @@ use update_server::log::Log;
 use update_server::server::{Server, StartError};
 
 fn main() -> ExitCode {
+    trust::host::report_size_limit();
     let cli: Cli = parse_or_exit();
     let Command::Serve(args) = cli.command;
     let filter = match EnvFilter::try_new(&args.log) {
