@@ -100,15 +100,32 @@ pub enum BlobError {
     },
 }
 
+/// Whether it says that the disk, or what a user may have of it, is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl BlobError {
     fn obstructed(path: &Path, kind: FileType) -> Self {
         Self::Obstructed { path: path.to_owned(), kind: kind_of(kind) }
     }
 
     fn unwritable(path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Unwritable { path: path.to_owned(), source },
+        if is_full(&source) { Self::Full } else { Self::Unwritable { path: path.to_owned(), source } }
+    }
+
+    /// Whether the disk has no space left.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Full => true,
+            Self::Folder { source, .. } => is_full(source),
+            Self::DigestMismatch { .. }
+            | Self::TooLong { .. }
+            | Self::Damaged { .. }
+            | Self::Lost(_)
+            | Self::Obstructed { .. }
+            | Self::Unwritable { .. }
+            | Self::Unreadable { .. } => false,
         }
     }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use trust::host::{OtherOwner, check_own_file, kind_of, open_own, refuse_other_owner};
 
+use crate::blobs::is_full;
+
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "registry.sqlite";
 const IMAGES_DIR: &str = "images";
@@ -59,6 +61,22 @@ pub enum DataDirError {
         path: PathBuf,
         source: io::Error,
     },
+}
+
+impl DataDirError {
+    /// Whether the disk has no space left.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_full(source),
+            Self::InUse { .. }
+            | Self::WorldWritable { .. }
+            | Self::Foreign { .. }
+            | Self::OtherOwner { .. }
+            | Self::InTheWay { .. }
+            | Self::DatabaseLost { .. }
+            | Self::NotADirectory { .. } => false,
+        }
+    }
 }
 
 /// A directory that this process, and no other, works in for as long as the value lives.

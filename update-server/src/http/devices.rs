@@ -2,6 +2,7 @@
 
 pub(super) mod changes;
 pub(super) mod csv;
+mod messages;
 pub(super) mod reports;
 
 use std::str::FromStr;
@@ -15,166 +16,22 @@ use trust::host::device_id;
 use trust::provisioning::UNPROVISIONED_SERIAL;
 use trust::{Kid, PublicKey};
 
+use self::messages::{CredentialMessage, DeviceMessage};
 use super::extract::{MayReport, MayWrite, PathValue, QueryOf, page_limit};
 use super::problem::Problem;
 use super::{App, body};
 use crate::domain::identities::IdentityError;
-use crate::domain::installs::Installs;
 use crate::domain::registration::{Conflict, Custody, DeviceFacts, Source, Statement};
 use crate::domain::registry::{Anchors, DeviceFilter, Event, RegistryError, Reporter};
 use crate::domain::{Digest, Malformed, Note, Serial, VersionText, lowercase_hex, unix_now};
-use crate::store::{Installed, StoredDevice, StoredEvent};
 
 const DEFAULT_LIMIT: u16 = 1000;
-
-/// The device object of docs/server-api.md.
-#[derive(Serialize)]
-struct DeviceMessage {
-    serial: String,
-    vendor: String,
-    class: String,
-    version: Option<String>,
-    sequence: Option<u64>,
-    manifest_digest: Option<String>,
-    release_kid: Option<String>,
-    stated_at: Option<u64>,
-    /// `None` while nothing is known of one.
-    table: Option<TableMessage>,
-    anchors: Option<Vec<String>>,
-    anchors_at: Option<u64>,
-    identity: Option<String>,
-    line: Option<String>,
-    owner: Option<String>,
-    state: &'static str,
-    key_checks: Option<String>,
-    /// A publisher said which device this is; else it is known from reports only.
-    vouched: bool,
-    registered: Option<RegisteredMessage>,
-    last_seen: u64,
-    seen_by: Option<String>,
-    retired: Option<RetirementMessage>,
-    /// Of a device that is asked for alone, like the events.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<CredentialMessage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<EventMessage>>,
-}
-
-impl DeviceMessage {
-    fn new(device: StoredDevice, events: Option<Vec<StoredEvent>>) -> Self {
-        Self {
-            serial: device.serial,
-            vendor: device.vendor.to_string(),
-            class: device.class.to_string(),
-            version: device.firmware.version,
-            sequence: device.firmware.sequence,
-            manifest_digest: device.firmware.manifest_digest.map(|digest| digest.to_string()),
-            release_kid: device.firmware.release_kid.map(|kid| hex::encode(kid.0)),
-            stated_at: known_time(device.firmware.stated_at),
-            table: TableMessage::new(device.table),
-            anchors_at: known_time(device.anchors_at),
-            anchors: device.anchors.map(|kids| kids.iter().map(|kid| hex::encode(kid.0)).collect()),
-            retired: device.retired.map(|it| RetirementMessage { reason: it.reason, at: it.at }),
-            identity: device.identity.map(hex::encode),
-            line: device.line,
-            owner: device.owner,
-            state: device.state.as_str(),
-            key_checks: device.key_checks,
-            vouched: device.vouched,
-            registered: device.registered.map(|it| RegisteredMessage { by: it.by, at: it.at }),
-            last_seen: device.last_seen,
-            seen_by: device.seen_by,
-            credential: None,
-            events: events.map(|events| events.into_iter().map(EventMessage::from).collect()),
-        }
-    }
-}
-
-/// The table of a device, with the members that say what runs.
-#[derive(Serialize)]
-struct TableMessage {
-    version: Option<String>,
-    sequence: Option<u64>,
-    manifest_digest: Option<String>,
-    release_kid: Option<String>,
-    stated_at: Option<u64>,
-}
-
-impl TableMessage {
-    fn new(table: Installed) -> Option<Self> {
-        (table != Installed::default()).then(|| Self {
-            version: table.version,
-            sequence: table.sequence,
-            manifest_digest: table.manifest_digest.map(|digest| digest.to_string()),
-            release_kid: table.release_kid.map(|kid| hex::encode(kid.0)),
-            stated_at: known_time(table.stated_at),
-        })
-    }
-}
-
-/// 0 is before every report.
-fn known_time(at: u64) -> Option<u64> {
-    (at != 0).then_some(at)
-}
-
-#[derive(Serialize)]
-struct RegisteredMessage {
-    by: String,
-    at: u64,
-}
-
-#[derive(Serialize)]
-struct CredentialMessage {
-    cwt: String,
-    /// Why it does not verify now.
-    refusal: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct RetirementMessage {
-    reason: Option<String>,
-    at: u64,
-}
 
 /// The body of a retirement.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RetirementBody {
     reason: Option<String>,
-}
-
-#[derive(Serialize)]
-struct EventMessage {
-    kind: String,
-    release: Option<String>,
-    target: Option<&'static str>,
-    release_kid: Option<String>,
-    version: Option<String>,
-    sequence: Option<u64>,
-    reason: Option<String>,
-    note: Option<String>,
-    at: Option<u64>,
-    received_at: u64,
-    reporter: Option<String>,
-}
-
-impl From<StoredEvent> for EventMessage {
-    fn from(event: StoredEvent) -> Self {
-        Self {
-            kind: event.kind,
-            release: event.release.map(|digest| digest.to_string()),
-            target: event.target.map(Installs::name),
-            release_kid: event.release_kid.map(|kid| hex::encode(kid.0)),
-            note: event.note,
-            version: event.version,
-            sequence: event.sequence,
-            reason: event.reason,
-            // What lies in the future was not observed; stored as it was said, so that a repeat is known for one.
-            at: event.at.filter(|at| *at <= event.received_at),
-            received_at: event.received_at,
-            reporter: event.reporter,
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -391,7 +248,9 @@ pub(super) async fn show(
             Some(CredentialMessage { cwt: hex::encode(&bytes), refusal })
         }
     };
-    Ok(Json(DeviceMessage { credential, ..DeviceMessage::new(device, Some(events)) }).into_response())
+    let mut message = DeviceMessage::new(device, Some(events));
+    message.credential = credential;
+    Ok(Json(message).into_response())
 }
 
 #[derive(Deserialize)]

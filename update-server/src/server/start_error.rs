@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::blobs::BlobError;
+use crate::blobs::{BlobError, is_full};
 use crate::config::ConfigError;
 use crate::data_dir::DataDirError;
 use crate::domain::catalogue::CatalogueError;
@@ -14,6 +14,8 @@ use crate::store::StoreError;
 const SYSTEM: u8 = 3;
 const CONFIGURATION: u8 = 4;
 const RECORD: u8 = 5;
+
+const FREE_SPACE: &str = "free space on the disk of --data, then start the server";
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,9 @@ impl StartError {
     }
 
     fn judge(&self) -> (u8, Option<&'static str>) {
+        if self.is_full() {
+            return (SYSTEM, Some(FREE_SPACE));
+        }
         match self {
             Self::Config(_) => (CONFIGURATION, None),
             Self::DataDir(error) => (SYSTEM, of_data_dir(error)),
@@ -113,6 +118,26 @@ impl StartError {
             | Self::System(_) => (SYSTEM, None),
         }
     }
+
+    /// Whether the disk has no space left, whatever part of the server found that.
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Store(error)
+            | Self::Records(RecordsError::Store(error))
+            | Self::Catalogue(
+                CatalogueError::Store(error) | CatalogueError::Records(RecordsError::Store(error)),
+            ) => error.is_full(),
+            Self::Blobs(error) | Self::Catalogue(CatalogueError::Blobs(error)) => error.is_full(),
+            Self::DataDir(error) => error.is_full(),
+            Self::System(error) => is_full(error),
+            Self::Config(_)
+            | Self::Records(_)
+            | Self::Catalogue(_)
+            | Self::NoReleaseUnderAnchors { .. }
+            | Self::Listen { .. }
+            | Self::Clock => false,
+        }
+    }
 }
 
 fn of_data_dir(error: &DataDirError) -> Option<&'static str> {
@@ -136,7 +161,6 @@ fn of_data_dir(error: &DataDirError) -> Option<&'static str> {
 
 fn of_store(error: &StoreError) -> Option<&'static str> {
     match error {
-        error if error.is_full() => Some("free space on the disk of --data, then start the server"),
         StoreError::Newer { .. } => {
             Some("run the update-server that wrote it, or restore a backup from before")
         }
@@ -147,5 +171,56 @@ fn of_store(error: &StoreError) -> Option<&'static str> {
         | StoreError::Busy
         | StoreError::BrokenOff
         | StoreError::File { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::{FREE_SPACE, StartError};
+    use crate::blobs::BlobError;
+    use crate::data_dir::DataDirError;
+    use crate::domain::catalogue::CatalogueError;
+    use crate::domain::records::RecordsError;
+    use crate::store::StoreError;
+
+    /// What SQLite says of a database that may not grow.
+    async fn full() -> StoreError {
+        use sqlx::{ConnectOptions as _, Executor as _};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true).pragma("max_page_count", "1");
+        let mut connection = options.connect().await.unwrap();
+        connection.execute("CREATE TABLE a (b); CREATE TABLE c (d)").await.unwrap_err().into()
+    }
+
+    /// Whichever part of the server finds no space: a backup does not help, and the operator is not left alone.
+    #[tokio::test]
+    async fn a_full_disk_at_the_start_has_the_same_hint_everywhere() {
+        let io_error = || io::Error::from(io::ErrorKind::StorageFull);
+        let path = || PathBuf::from("images");
+        let found: [StartError; 8] = [
+            full().await.into(),
+            RecordsError::from(full().await).into(),
+            CatalogueError::from(full().await).into(),
+            CatalogueError::from(RecordsError::from(full().await)).into(),
+            BlobError::Folder { path: path(), source: io::ErrorKind::QuotaExceeded.into() }.into(),
+            CatalogueError::from(BlobError::Full).into(),
+            DataDirError::Io { path: path(), source: io_error() }.into(),
+            io_error().into(),
+        ];
+        for error in found {
+            assert_eq!(error.hint(), Some(FREE_SPACE), "{error:?}");
+        }
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let other: [StartError; 4] = [
+            RecordsError::from(StoreError::Busy).into(),
+            BlobError::Folder { path: path(), source: denied() }.into(),
+            DataDirError::Io { path: path(), source: denied() }.into(),
+            denied().into(),
+        ];
+        for error in other {
+            assert_eq!(error.hint(), None, "{error:?}");
+        }
     }
 }

@@ -6,7 +6,8 @@ use axum::body::Bytes;
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, WriterBuilder};
 use device_lists::{Lines, guarded, unguarded};
 
-use super::super::{Registration, TableRegistration, check_serial, known_time};
+use super::super::messages::known_time;
+use super::super::{Registration, TableRegistration, check_serial};
 use crate::domain::Serial;
 use crate::domain::registration::ListTimes;
 use crate::http::problem::Problem;
