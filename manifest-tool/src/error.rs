@@ -143,7 +143,7 @@ pub enum Error {
     #[error("{} does not open with this passphrase", .0.display())]
     PassphraseWrong(PathBuf),
     /// Not a private key that can be used.
-    #[error("{} is not an Ed25519 private key in PKCS#8 PEM: {fault}", path.display())]
+    #[error("{} is no private key that can be used here: {fault}", path.display())]
     PrivateKey { path: PathBuf, fault: KeyFault },
     /// A passphrase that is guessed too soon.
     #[error("the passphrase is too weak: {0}")]
@@ -289,6 +289,16 @@ pub enum Error {
         /// What the file is instead.
         found: Option<Kind>,
     },
+    /// The key at hand is not the one that made a report.
+    #[error("{} is refused at byte {position}: {}", path.display(), reason.message())]
+    ReportKey {
+        path: PathBuf,
+        reason: Reason,
+        /// Byte offset in the file.
+        position: u32,
+        /// Of a master key, and not out of a block.
+        is_derived: bool,
+    },
     /// The blocks of an envelope do not hold under the keys that were given.
     #[error("{} is refused: {shortfall}", path.display())]
     Blocks { path: PathBuf, shortfall: Shortfall, blocks: Vec<AuthenticationView> },
@@ -413,6 +423,27 @@ pub enum ImageDifference {
     NoneNamed,
     /// It was to be decrypted.
     Decrypted,
+    /// It is for another option than the one that it was given as.
+    Misplaced {
+        given: &'static str,
+        meant: &'static str,
+    },
+}
+
+impl ImageDifference {
+    /// What to do about it, one sentence.
+    const fn hint(self) -> &'static str {
+        match self {
+            Self::Decrypted => {
+                "Pass the encrypted image that encrypt or personalize wrote: the manifest names that one as what is sent."
+            }
+            Self::Misplaced { .. } => "Swap the files of these two options.",
+            Self::Size(..) | Self::Digest | Self::NoneNamed => {
+                "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a \
+                 plain table, the file it was made of, beside an image as --table."
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for ImageDifference {
@@ -422,6 +453,9 @@ impl std::fmt::Display for ImageDifference {
             Self::Digest => f.write_str("has another digest"),
             Self::NoneNamed => f.write_str("has no digest there, and nothing else has"),
             Self::Decrypted => f.write_str("is what decryption makes, and not what is encrypted"),
+            Self::Misplaced { given, meant } => {
+                write!(f, "is what {meant} is for, and was given as {given}")
+            }
         }
     }
 }
@@ -474,6 +508,12 @@ impl Error {
     /// A file is refused.
     pub fn refused(path: &Path, reason: Reason, position: u32) -> Self {
         Self::Refused { path: path.to_owned(), reason, position, rule: None, found: None }
+    }
+
+    /// A file of a release was given for another part of it.
+    pub(crate) fn misplaced(path: &Path, given: &'static str, meant: &'static str) -> Self {
+        let difference = ImageDifference::Misplaced { given, meant };
+        Self::ImageMismatch { path: path.to_owned(), difference }
     }
 
     /// A wrong command line.
@@ -539,7 +579,10 @@ impl Error {
         if let Self::Blocks { shortfall, .. } = self {
             return shortfall.position();
         }
-        if let Self::Refused { position, .. } = self { Some(*position) } else { None }
+        if let Self::Refused { position, .. } | Self::ReportKey { position, .. } = self {
+            return Some(*position);
+        }
+        None
     }
 
     /// The section that asks for the refusal of an envelope.

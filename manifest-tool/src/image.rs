@@ -137,6 +137,8 @@ pub enum ImageError {
         len: u64,
         /// Size of the slot, or [`MAX_IMAGE_LEN`].
         limit: u64,
+        /// It comes beside an image.
+        is_beside: bool,
     },
     /// An image is public.
     #[error("it is {0}")]
@@ -169,8 +171,11 @@ impl ImageError {
             }
             Self::NotFormatOfTable(_) => "Omit --image-format, or pass --image-format bin.",
             Self::EmptyTable => "Check that the file was written, and that you passed the right one.",
-            Self::TableTooLong { .. } => {
-                "Shorten it, or check the size of its slot: --slot-size, and of a table beside an image --table-slot-size."
+            Self::TableTooLong { is_beside: true, .. } => {
+                "Shorten it, or check the size of its slot: --table-slot-size."
+            }
+            Self::TableTooLong { is_beside: false, .. } => {
+                "Shorten it, or check the size of its slot: --slot-size."
             }
             Self::Secret(_) => "Pass a file that everybody may read.",
             Self::HeaderInSegment => {
@@ -210,7 +215,12 @@ pub fn make<'i>(input: impl Into<Cow<'i, [u8]>>, options: &Options) -> Result<Im
 ///
 /// # Errors
 /// [`ImageError`]
-pub fn table(input: Vec<u8>, format: Option<Format>, slot_size: Option<u64>) -> Result<Image, ImageError> {
+pub fn table(
+    input: Vec<u8>,
+    format: Option<Format>,
+    slot_size: Option<u64>,
+    is_beside: bool,
+) -> Result<Image, ImageError> {
     match (format, detect(&input)) {
         (Some(Format::Bin), _) | (None, Format::Bin) => {}
         (Some(named), found) if named != found => return Err(ImageError::NotFormatOfTable(named)),
@@ -219,7 +229,7 @@ pub fn table(input: Vec<u8>, format: Option<Format>, slot_size: Option<u64>) -> 
     let options = Options { format: Some(Format::Bin), slot_size, ..Options::default() };
     extract(Cow::Owned(input), &options).map_err(|error| match error {
         ImageError::Empty => ImageError::EmptyTable,
-        ImageError::TooLong { len, limit } => ImageError::TableTooLong { len, limit },
+        ImageError::TooLong { len, limit } => ImageError::TableTooLong { len, limit, is_beside },
         other => other,
     })
 }

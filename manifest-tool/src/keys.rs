@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use trust::PublicKey;
 use trust::author::Signer;
-use trust::blocks::BlockSigner;
+use trust::blocks::{BlockSigner, VerifyingKey};
 use trust::host::{KeyFileError, MAX_KEY_FILE_LEN, parse_public_key, printable};
 use zeroize::Zeroizing;
 
@@ -123,6 +123,30 @@ impl Location {
         }
     }
 
+    /// The same of a key that verifies blocks: of Ed25519, or in a file of P-256.
+    pub fn verifying_key(&self, secrets: &Secrets) -> Result<VerifyingKey, Error> {
+        let name = self.name();
+        let passphrase = &secrets.passphrase;
+        match self.place()? {
+            Place::File(path) => {
+                let file = read_secret(&path, MAX_KEY_FILE_LEN)?;
+                match verifying_key_of(&path, &file)? {
+                    Some(key) => Ok(key),
+                    None => Ok(private_key::open_read_block_signer(&path, &file, passphrase)?.public()),
+                }
+            }
+            Place::Environment(variable) => {
+                let value = value_of(&variable)?;
+                let path = Path::new(&name);
+                match verifying_key_of(path, &value)? {
+                    Some(key) => Ok(key),
+                    None => Ok(private_key::parse_block_signer(path, &value, passphrase)?.public()),
+                }
+            }
+            Place::Token(_) | Place::Agent(_) | Place::Program(_) => self.public_key(secrets).map(Into::into),
+        }
+    }
+
     /// Makes a key in the token that the URI names.
     pub fn generate(&self, pin: &PinSource) -> Result<PublicKey, Error> {
         match self.place()? {
@@ -142,6 +166,16 @@ impl Location {
             paths.extend(secrets.pin.file(uri.pin_source.as_deref()));
         }
         Ok(paths)
+    }
+}
+
+/// The public key in a file; `None` of a private one.
+fn verifying_key_of(path: &Path, file: &[u8]) -> Result<Option<VerifyingKey>, Error> {
+    match (parse_public_key(file), VerifyingKey::parse(file)) {
+        (Ok(key), _) => Ok(Some(key.into())),
+        (Err(KeyFileError::PrivateKey), _) => Ok(None),
+        (Err(_), Ok(key)) => Ok(Some(key)),
+        (Err(error), Err(_)) => Err(Error::public_key(path, error)),
     }
 }
 

@@ -33,6 +33,10 @@ const OPENSSH_LABEL: &str = "OPENSSH PRIVATE KEY";
 const SEC1_LABEL: &str = "EC PRIVATE KEY";
 /// id-ecPublicKey (RFC 5480 section 2.1.1).
 const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// id-Ed25519 (RFC 8410 section 3).
+const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+/// prime-field (RFC 3279 section 2.3.5) in DER, which a named curve does not have.
+const PRIME_FIELD: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
 /// PEM of other algorithms, before PKCS#8 (RFC 7468 section 10).
 const OTHER_ALGORITHMS: [&str; 3] = [SEC1_LABEL, "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
 /// Forms that are known and not read: how such a file begins, and its name.
@@ -186,28 +190,46 @@ pub fn parse(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> Result<
     decode(path, file, || passphrase.passphrase(Purpose::Open, path))
 }
 
-/// Opens the content of a key file that signs blocks: a key of Ed25519, or one of P-256. `path` is for messages.
+/// Opens the content of a key file that signs blocks: a key of Ed25519, or one of P-256, which may be in DER too: no command
+/// imports it. `path` is for messages.
 pub fn parse_block_signer(
     path: &Path,
     file: &[u8],
     passphrase: &PassphraseSource,
 ) -> Result<BlockSigner, Error> {
     let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
-    let pem = private_block(file).map_err(unusable)?;
-    let mut der = Zeroizing::new(Vec::new());
-    pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
-    let of_p256 = |key: Option<P256Key>| {
-        key.map(|key| BlockSigner::P256(Box::new(key))).ok_or_else(|| unusable(KeyFault::Curve))
+    let (label, der, is_pem) = match private_block(file) {
+        Ok(pem) => {
+            let mut der = Zeroizing::new(Vec::new());
+            pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
+            (pem.label(), der, true)
+        }
+        Err(KeyFault::Der) => (foreign::label_of_der(file), Zeroizing::new(file.to_vec()), false),
+        Err(fault) => return Err(unusable(fault)),
     };
-    match pem.label() {
-        SEC1_LABEL => return of_p256(P256Key::from_sec1_der(&der)),
+    let of_p256 = |key: Option<P256Key>, der: &[u8]| {
+        let fault = if contains(der, PRIME_FIELD) { KeyFault::Parameters } else { KeyFault::Curve };
+        key.map(|key| BlockSigner::P256(Box::new(key))).ok_or_else(|| unusable(fault))
+    };
+    match label {
+        SEC1_LABEL => return of_p256(P256Key::from_sec1_der(&der), &der),
         OPENSSH_LABEL => return Err(unusable(KeyFault::OpenSsh)),
+        _ if OTHER_ALGORITHMS.contains(&label) => return Err(unusable(KeyFault::Curve)),
         _ => {}
     }
-    let plain = plain_der(path, pem.label(), &der, || passphrase.passphrase(Purpose::Open, path))?;
-    let info = PrivateKeyInfoRef::try_from(plain.as_slice()).map_err(|_| unusable(KeyFault::Algorithm))?;
+    let plain = plain_der(path, label, &der, || passphrase.passphrase(Purpose::Open, path))?;
+    let Ok(info) = PrivateKeyInfoRef::try_from(plain.as_slice()) else {
+        // In DER nothing says that it is not PKCS#8.
+        return of_p256(P256Key::from_sec1_der(&plain), &plain);
+    };
     if info.algorithm.oid == ID_EC_PUBLIC_KEY {
-        return of_p256(P256Key::from_pkcs8_der(&plain));
+        return of_p256(P256Key::from_pkcs8_der(&plain), &plain);
+    }
+    if info.algorithm.oid != ID_ED25519 {
+        return Err(unusable(KeyFault::Curve));
+    }
+    if !is_pem {
+        return Err(unusable(KeyFault::Der));
     }
     let (_, key) = decode_der(path, PLAIN_LABEL, &plain, || {
         Err(Error::Internal("an unencrypted key needed a passphrase"))
@@ -217,9 +239,7 @@ pub fn parse_block_signer(
 
 /// The same of a file.
 pub fn open_block_signer(path: &Path, passphrase: &PassphraseSource) -> Result<BlockSigner, Error> {
-    let file = read_secret(path, MAX_KEY_FILE_LEN)?;
-    warn_of_readers(path, &file);
-    parse_block_signer(path, &file, passphrase)
+    open_read_block_signer(path, &read_secret(path, MAX_KEY_FILE_LEN)?, passphrase)
 }
 
 /// The public half of a private key file in any form, also of one that has to be imported before it signs.
@@ -231,6 +251,16 @@ pub fn public_half(path: &Path, file: &[u8], passphrase: &PassphraseSource) -> R
 /// Opens the content of a key file that is kept elsewhere; `name` is for messages.
 pub fn parse_value(name: &Path, pem: &[u8], passphrase: &PassphraseSource) -> Result<SoftwareKey, Error> {
     decode(name, pem, || passphrase.passphrase(Purpose::Open, name))
+}
+
+/// The same of the content of a file.
+pub fn open_read_block_signer(
+    path: &Path,
+    file: &[u8],
+    passphrase: &PassphraseSource,
+) -> Result<BlockSigner, Error> {
+    warn_of_readers(path, file);
+    parse_block_signer(path, file, passphrase)
 }
 
 /// Warns of a key file that other users can read.

@@ -84,6 +84,9 @@ pub(crate) fn rehearse<'a>(
 /// Whether `image` is the one that a manifest names.
 pub fn match_image(path: &Path, image: &[u8], named: &ImageReference<'_>) -> Result<(), Error> {
     let mismatch = |difference| Err(Error::ImageMismatch { path: path.to_owned(), difference });
+    if named.decrypted.is_some() && Sha256::digest(image).as_slice() == named.installed_digest() {
+        return mismatch(ImageDifference::Decrypted);
+    }
     if image.len() as u64 != named.size {
         return mismatch(ImageDifference::Size(image.len() as u64, named.size));
     }
@@ -91,6 +94,40 @@ pub fn match_image(path: &Path, image: &[u8], named: &ImageReference<'_>) -> Res
         return mismatch(ImageDifference::Digest);
     }
     Ok(())
+}
+
+/// What a release names for each option that takes a file of it.
+pub(crate) fn by_option<'a>(images: &ReleaseImages<'a>) -> Vec<(&'static str, ImageReference<'a>)> {
+    let ReleaseImages { first, second, table } = *images;
+    let named = [("--image", Some(first)), ("--second-image", second), ("--table", table)];
+    named.into_iter().filter_map(|(option, named)| Some((option, named?))).collect()
+}
+
+/// [`match_image`] for the file of `option`: one that is for another option of `all` is told so.
+pub(crate) fn match_file(
+    path: &Path,
+    image: &[u8],
+    option: &'static str,
+    all: &[(&'static str, ImageReference<'_>)],
+) -> Result<(), Error> {
+    let of_option = |(name, _): &&(&'static str, ImageReference<'_>)| *name == option;
+    let named = all.iter().find(of_option).ok_or(Error::Internal("nothing is named for an option"))?;
+    match_image(path, image, &named.1).map_err(|error| misplaced(error, path, image, option, all))
+}
+
+/// Says of a file that does not match whether it is for another option.
+pub(crate) fn misplaced(
+    error: Error,
+    path: &Path,
+    image: &[u8],
+    option: &'static str,
+    all: &[(&'static str, ImageReference<'_>)],
+) -> Error {
+    let is_for = |(_, named): &&(&'static str, ImageReference<'_>)| match_image(path, image, named).is_ok();
+    match all.iter().find(is_for) {
+        Some((meant, _)) if *meant != option => Error::misplaced(path, option, meant),
+        _ => error,
+    }
 }
 
 #[cfg(test)]

@@ -57,10 +57,12 @@ mod cli {
     mod server;
     mod setup;
     mod sign_alone;
+    mod size_limit;
     mod slips;
     mod succession;
     mod succession_at_work;
     mod succession_records;
+    mod swapped;
     mod tables;
     mod terminal;
     mod token;

@@ -184,7 +184,7 @@ impl Create {
                     format!("the table of {path} is in no file, and create writes none; save it first");
                 return Err(Error::usage(message));
             }
-            image::table(bytes, format, slot_size)
+            image::table(bytes, format, slot_size, self.image.is_some())
                 .map_err(|source| Error::Image { path: path.clone(), source })
         };
         let Some(path) = &self.image else {

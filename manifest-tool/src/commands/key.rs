@@ -14,9 +14,11 @@ pub use rewrite::{Convert, Import, Passphrase};
 
 use std::path::{Path, PathBuf};
 
+use pkcs8::{Document, LineEnding};
 use serde::Serialize;
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
+use trust::blocks::VerifyingKey;
 use trust::host::{parse_public_key, to_ssh_line};
 
 use super::{PassphraseArguments, SecretArguments};
@@ -150,14 +152,14 @@ pub enum PublicFormat {
     SpkiDer,
     /// The line of OpenSSH's .pub files.
     Openssh,
-    /// The 32 bytes in hex; shown only
+    /// Its bytes in hex, of P-256 those of the point; shown only
     Hex,
 }
 
 /// Write or show the public half of a key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Public {
-    /// Private key, wherever it is kept, or a public key to convert (COSE_Key, SPKI PEM or DER, OpenSSH)
+    /// Private key, wherever it is kept, or a public key to convert (COSE_Key, SPKI PEM or DER, OpenSSH); a file may have one of P-256
     #[arg(value_name = "KEY", value_parser = super::location())]
     key: Location,
     /// Form of the output
@@ -176,6 +178,7 @@ pub struct Public {
 #[derive(Debug, Serialize)]
 pub struct PublicReport {
     kid: String,
+    curve: &'static str,
     public_key: String,
     cose_key: String,
     out: Option<PathBuf>,
@@ -188,17 +191,26 @@ impl Public {
         if self.format == PublicFormat::Hex && self.out.is_some() {
             return Err(Error::usage("--out requires another format; hex is only shown"));
         }
-        let key = self.key.public_key(&self.secrets.of(&self.key)?)?;
+        let key = self.key.verifying_key(&self.secrets.of(&self.key)?)?;
+        let of_ed25519 = public_key::of_ed25519(&key);
         let content = match self.format {
-            PublicFormat::Cose => key.to_cose_key().to_vec(),
-            PublicFormat::Spki => public_key::to_spki_pem(&key)?.into_bytes(),
-            PublicFormat::SpkiDer => public_key::to_spki_der(&key)?,
-            PublicFormat::Openssh => format!("{}\n", to_ssh_line(&key, "")).into_bytes(),
-            PublicFormat::Hex => format!("{}\n", hex::encode(key.as_bytes())).into_bytes(),
+            PublicFormat::Cose => key.cose_key().to_vec(),
+            PublicFormat::Spki => pem_of(&public_key::to_spki(&key)?)?.into_bytes(),
+            PublicFormat::SpkiDer => public_key::to_spki(&key)?.into_vec(),
+            PublicFormat::Openssh => {
+                let key =
+                    of_ed25519.ok_or_else(|| Error::usage("--format openssh is for keys of Ed25519"))?;
+                format!("{}\n", to_ssh_line(&key, "")).into_bytes()
+            }
+            PublicFormat::Hex => format!("{}\n", hex::encode(key.point())).into_bytes(),
         };
         if let Some(out) = &self.out {
-            // By the reader of device, server and host.
-            if parse_public_key(&content).ok() != Some(key) {
+            // By the reader of device, server and host, or by that of partners.
+            let is_read = match of_ed25519 {
+                Some(key) => parse_public_key(&content).is_ok_and(|read| read == key),
+                None => VerifyingKey::parse(&content).is_ok_and(|read| read.thumbprint() == key.thumbprint()),
+            };
+            if !is_read {
                 return Err(Error::Internal("the public key file cannot be read back"));
             }
             self.secrets.must_differ_from(out, &self.key)?;
@@ -212,12 +224,18 @@ impl Public {
         };
         Ok(PublicReport {
             kid: describe::kid(key.kid()),
-            public_key: hex::encode(key.as_bytes()),
-            cose_key: hex::encode(key.to_cose_key()),
+            curve: key.curve_name(),
+            public_key: hex::encode(key.point()),
+            cose_key: hex::encode(key.cose_key()),
             out: self.out.clone(),
             shown,
         })
     }
+}
+
+fn pem_of(spki: &Document) -> Result<String, Error> {
+    spki.to_pem("PUBLIC KEY", LineEnding::LF)
+        .map_err(|error| Error::KeyOperation { doing: "encoded", source: Box::new(error) })
 }
 
 impl Report for PublicReport {

@@ -17,7 +17,7 @@ use crate::image::MAX_PAYLOAD_LEN;
 use crate::output::{Output, Report, table};
 use crate::server::{HandedOut, ListInForce, Outcome, RootInForce, Server, ServerArguments};
 use crate::step::StepArguments;
-use crate::verification::match_image;
+use crate::verification::{by_option, match_file, match_image};
 
 /// The server holds other bytes under the digest of the image (docs/server-api.md).
 const IMAGE_DAMAGED: &str = "image-damaged";
@@ -70,6 +70,12 @@ struct PublishedRelease {
     /// `created`, or `present` when the server had it already.
     release: Outcome,
     image_upload: Outcome,
+    /// Of a release with an image for each slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_image_upload: Option<Outcome>,
+    /// Of a release of firmware and a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_upload: Option<Outcome>,
     envelope_url: Option<String>,
     /// Hosts get this envelope, and not one that the server prefers.
     handed_out: bool,
@@ -80,9 +86,16 @@ struct PublishedRelease {
 /// A release whose parts belong together.
 struct Release {
     envelope: Vec<u8>,
-    /// Each with its digest, hex.
-    images: Vec<(String, Vec<u8>)>,
+    images: Vec<Upload>,
     manifest: ManifestView,
+}
+
+/// A file of a release.
+struct Upload {
+    option: &'static str,
+    /// Digest, hex.
+    sha256: String,
+    content: Vec<u8>,
 }
 
 impl Publish {
@@ -132,7 +145,9 @@ impl Publish {
         }
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         manifest.warn_of_recipients();
-        let ReleaseImages { first, second, table } = inspection.images().map_err(refused)?;
+        let named_images = inspection.images().map_err(refused)?;
+        let by_option = by_option(&named_images);
+        let ReleaseImages { first, second, table } = named_images;
         if second.is_none() && self.second_image.is_some() {
             return Err(Error::usage("the release has one image for both slots; omit --second-image"));
         }
@@ -163,7 +178,7 @@ impl Publish {
                 }
                 (Some(file), None) => {
                     let image = read(file, MAX_PAYLOAD_LEN)?;
-                    match_image(file, &image, &named)?;
+                    match_file(file, &image, option, &by_option)?;
                     image
                 }
                 (None, Some(payload)) => {
@@ -172,7 +187,7 @@ impl Publish {
                 }
                 (None, None) => return Err(Error::usage(missing)),
             };
-            images.push((hex::encode(named.digest), image));
+            images.push(Upload { option, sha256: hex::encode(named.digest), content: image });
         }
         Ok(Release { envelope: envelope.to_vec(), images, manifest })
     }
@@ -200,21 +215,19 @@ fn read_succession(path: &Path) -> Result<(Vec<u8>, RootInForce), Error> {
 impl Release {
     async fn send(self, server: &Server, output: Output) -> Result<PublishedRelease, Error> {
         let digest = &self.manifest.manifest_digest;
-        let mut image_upload = Outcome::Present;
-        for (sha256, image) in &self.images {
-            let outcome = server.put_image(sha256, image, output).await?;
-            // Of two, what was new is the news.
-            if outcome != Outcome::Present {
-                image_upload = outcome;
-            }
+        let mut uploads = Vec::new();
+        for Upload { option, sha256, content } in &self.images {
+            uploads.push((*option, server.put_image(sha256, content, output).await?));
         }
         let posted = match server.post_release(self.envelope.clone(), digest).await {
             // The server found its own copy damaged.
             Err(error) if error.code() == IMAGE_DAMAGED => {
-                for (sha256, image) in &self.images {
-                    server.send_image(sha256, image, output).await?;
+                for Upload { sha256, content, .. } in &self.images {
+                    server.send_image(sha256, content, output).await?;
                 }
-                image_upload = Outcome::Repaired;
+                // What came just now was whole.
+                let held = uploads.iter_mut().filter(|(_, outcome)| *outcome == Outcome::Present);
+                held.for_each(|(_, outcome)| *outcome = Outcome::Repaired);
                 server.post_release(self.envelope.clone(), digest).await
             }
             posted => posted,
@@ -231,7 +244,16 @@ impl Release {
                 false
             }
         };
-        Ok(PublishedRelease { release, image_upload, envelope_url, handed_out, manifest: self.manifest })
+        let of = |option| uploads.iter().find(|(name, _)| *name == option).map(|(_, outcome)| *outcome);
+        Ok(PublishedRelease {
+            release,
+            image_upload: of("--image").ok_or(Error::Internal("a release has no image"))?,
+            second_image_upload: of("--second-image"),
+            table_upload: of("--table"),
+            envelope_url,
+            handed_out,
+            manifest: self.manifest,
+        })
     }
 }
 
@@ -242,6 +264,9 @@ impl Report for Published {
         rows.extend(self.revocations.iter().map(|list| ("revocation list", format!("in force: {list}"))));
         if let Some(release) = &self.release {
             rows.push(("image", release.image_upload.to_string()));
+            let second = release.second_image_upload.as_ref();
+            rows.extend(second.map(|outcome| ("second image", outcome.to_string())));
+            rows.extend(release.table_upload.as_ref().map(|outcome| ("table", outcome.to_string())));
             rows.push(("release", release.release.to_string()));
             rows.extend(release.manifest.rows());
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::ArgGroup;
 use serde::Serialize;
+use suit_manifest::Reason;
 use suit_manifest::argument::DigestAlgorithm;
 use suit_manifest::author::inspect;
 use suit_manifest::report::{
@@ -157,6 +158,12 @@ impl Verify {
         let (kid, key) = self.key()?;
         let nonce = self.nonce.as_ref().map(|nonce| nonce.0.as_slice());
         let report = open_report(&file, &kid, &key, nonce).map_err(|error| match error {
+            ReportError::Refused(error) if is_of_key(error.reason()) => Error::ReportKey {
+                path: self.report.clone(),
+                reason: error.reason(),
+                position: error.position,
+                is_derived: self.block.is_none(),
+            },
             ReportError::Refused(error) => Error::refused_manifest(&self.report, error),
             ReportError::Nonce => Error::refused(&self.report, error.reason(), 0),
         })?;
@@ -193,6 +200,11 @@ impl Verify {
         let key = derived.bytes.as_slice().try_into().map(Zeroizing::new);
         Ok((derived.kid, key.map_err(|_| Error::Internal("an authentication key has another length"))?))
     }
+}
+
+/// Whether another key at hand may be why.
+fn is_of_key(reason: Reason) -> bool {
+    [Reason::DeviceKeyUnknown, Reason::MacInvalid].contains(&reason)
 }
 
 impl Reported {

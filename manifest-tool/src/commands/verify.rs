@@ -22,7 +22,7 @@ use crate::output::{Output, Report, table};
 use crate::provisioned::{ProvisionedDevice, Taken};
 use crate::time::{Time, now};
 use crate::trusted::TrustArguments;
-use crate::verification::{Device, Verification, Verified, match_image};
+use crate::verification::{Device, Verification, Verified, match_image, misplaced};
 
 /// `--table` with a release of one of both.
 const NO_TABLE_BESIDE: &str = "the release has no table beside an image: omit --table, and pass the table of a release of a table \
@@ -197,6 +197,15 @@ impl Verify {
         check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
         let ReleaseImages { first, second, table } = images;
+        // --image takes that of either slot.
+        let options: Vec<_> = [("--image", *first)]
+            .into_iter()
+            .chain(second.map(|second| ("--image", second)))
+            .chain(table.map(|table| ("--table", table)))
+            .collect();
+        let compare = |path: &Path, file: &[u8], named: &ImageReference<'_>, option| {
+            check(path, file, named).map_err(|error| misplaced(error, path, file, option, &options))
+        };
         let inside = |named: &ImageReference<'_>| bundle.check_inside(&apart.payloads, named, &check);
         let mut checked = Checked { any: inside(first)?, slot: None, table: None };
         if let Some(second) = second {
@@ -205,13 +214,13 @@ impl Verify {
         if let Some(path) = &self.image {
             let image = read(path, MAX_PAYLOAD_LEN)?;
             let is_second = second.is_some_and(|second| match_image(path, &image, &second).is_ok());
-            check(path, &image, second.as_ref().filter(|_| is_second).unwrap_or(first))?;
+            compare(path, &image, second.as_ref().filter(|_| is_second).unwrap_or(first), "--image")?;
             (checked.any, checked.slot) = (true, second.map(|_| u8::from(is_second)));
         }
         match (table, &self.table) {
             (Some(named), Some(path)) => {
                 inside(named)?;
-                check(path, &read(path, MAX_PAYLOAD_LEN)?, named)?;
+                compare(path, &read(path, MAX_PAYLOAD_LEN)?, named, "--table")?;
                 checked.table = Some(true);
             }
             (Some(named), None) => checked.table = Some(inside(named)?),

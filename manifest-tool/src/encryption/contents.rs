@@ -8,7 +8,7 @@ use suit_manifest::{ImageReference, ReleaseImages};
 use crate::error::Error;
 use crate::files::read;
 use crate::image::MAX_IMAGE_LEN;
-use crate::verification::match_image;
+use crate::verification::{by_option, match_file};
 
 /// Files with the content of a release.
 #[derive(Clone, Copy)]
@@ -26,21 +26,25 @@ impl<'f> ContentFiles<'f> {
     /// The files of what an unsigned envelope names, in the order of [`ReleaseImages::iter`].
     pub(crate) fn read(&self, (path, envelope): (&Path, &'f [u8])) -> Result<Contents<'f>, Error> {
         let inspected = inspect(envelope).and_then(|inspection| inspection.images());
-        let ReleaseImages { first, second, table } =
-            inspected.map_err(|error| Error::refused_manifest(path, error))?;
+        let images = inspected.map_err(|error| Error::refused_manifest(path, error))?;
+        let named = by_option(&images);
+        let ReleaseImages { first, second, table } = images;
         let [for_second, for_table] = self.options;
         let second = paired(self.second_image, second, "an image for the second slot", for_second)?;
         let table = paired(self.table, table, "a table beside its image", for_table)?;
         let files: Vec<_> = [Some((self.image, first)), second, table].into_iter().flatten().collect();
-        let read = files.iter().map(|(path, _)| read(path, MAX_IMAGE_LEN));
-        Ok(Contents { content: read.collect::<Result<_, _>>()?, files })
+        let files: Vec<_> = files.into_iter().map(|(path, _)| path).collect();
+        let read = files.iter().map(|path| read(path, MAX_IMAGE_LEN));
+        Ok(Contents { content: read.collect::<Result<_, _>>()?, files, named })
     }
 }
 
 /// Content of a release as it was read: nobody has compared it with what the release names.
 pub(crate) struct Contents<'f> {
     content: Vec<Vec<u8>>,
-    files: Vec<(&'f Path, ImageReference<'f>)>,
+    files: Vec<&'f Path>,
+    /// Of each file, its option and what the release names.
+    named: Vec<(&'static str, ImageReference<'f>)>,
 }
 
 impl Contents<'_> {
@@ -66,8 +70,8 @@ impl Contents<'_> {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let mut pairs = self.files.iter().zip(&self.content);
-        pairs.try_for_each(|((path, named), content)| match_image(path, content, named))
+        let mut files = self.files.iter().zip(&self.content).zip(&self.named);
+        files.try_for_each(|((path, content), (option, _))| match_file(path, content, option, &self.named))
     }
 }
 

@@ -72,7 +72,7 @@ impl Error {
             Self::Folder { fault, .. } => fault.code(),
             Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
-            Self::Refused { reason, .. } => reason.slug(),
+            Self::Refused { reason, .. } | Self::ReportKey { reason, .. } => reason.slug(),
             Self::NoRecipient(_) => Reason::DeviceKeyUnknown.slug(),
             Self::OtherRelease { .. } => "report-of-another-release",
             Self::Member { fault, .. } => fault.code(),
@@ -166,7 +166,7 @@ impl Error {
             Self::Blocks { shortfall, .. } => shortfall.exit_code(),
             // The table gives what only devices refuse the code of a remote refusal; here it is ours.
             Self::Refused { reason, .. } if reason.exit_code() == 7 => 5,
-            Self::Refused { reason, .. } => reason.exit_code(),
+            Self::Refused { reason, .. } | Self::ReportKey { reason, .. } => reason.exit_code(),
             Self::ServerRefused { .. } | Self::ServerAnswer { .. } => 7,
             Self::LaterPart { cause, .. } => cause.exit_code(),
         }

@@ -43,6 +43,9 @@ impl Error {
                 "Choose another folder: in that of a ledger nobody writes but what signs or notes in it."
             }
             Self::SameFile(_) => "Use a different file for each input and output.",
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                "Raise the limit on the size of files (ulimit -f), or write to another file system."
+            }
             Self::File { .. } => "Check the path, its permissions and the free space.",
             Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
             Self::NoNotation { fault, .. } => match fault {
@@ -130,6 +133,13 @@ impl Error {
             Self::Image { source, .. } => source.hint(),
             Self::Refused { found: Some(_), .. } => "Pass the file that this argument asks for.",
             Self::Refused { reason, .. } => reason.hint(),
+            Self::ReportKey { is_derived: true, .. } => {
+                "Pass the master key, --line, --derivation, --revision and --serial with which the device was made; with --devices its \
+                 key-check value tells. If they are right, the file was changed, or is another device's."
+            }
+            Self::ReportKey { is_derived: false, .. } => {
+                "Pass the block of the device that made the report. If it is that one, the file was changed, or the device has later keys."
+            }
             Self::NoRecipient(_) => {
                 "Ask the maker of the release to encrypt it to your public key; manifest-tool inspect shows for whom it is."
             }
@@ -137,10 +147,7 @@ impl Error {
                 "Pass the release that the device was to install, or ask the device again."
             }
             Self::Member { fault, .. } => fault.hint(),
-            Self::ImageMismatch { .. } => {
-                "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a plain \
-                 table, the file it was made of, beside an image as --table."
-            }
+            Self::ImageMismatch { difference, .. } => difference.hint(),
             Self::ServerUrl(_) => "Pass a URL such as https://updates.example.com.",
             Self::Authorities(_) => {
                 "Pass the PEM certificate of the authority that issued the server's certificate."

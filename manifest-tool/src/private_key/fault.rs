@@ -27,6 +27,8 @@ pub enum KeyFault {
     Algorithm,
     /// Neither an Ed25519 key nor one of P-256, where one of both is asked for; or its halves belong to different keys.
     Curve,
+    /// The curve is described by its numbers (RFC 3279 section 2.3.5), which RFC 5480 forbids: it may be any.
+    Parameters,
     /// The two halves belong to different keys.
     Halves,
     /// The public half would be a weak one.
@@ -53,6 +55,9 @@ impl KeyFault {
             Self::Curve => {
                 "Use a key of Ed25519 or P-256: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
             }
+            Self::Parameters => {
+                "Write it again with the name of its curve: openssl ec -in KEY -param_enc named_curve -out NEW.pem"
+            }
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
                 "Pass the file that manifest-tool key generate wrote."
@@ -76,6 +81,7 @@ impl std::fmt::Display for KeyFault {
             Self::Cost => "opening it costs more time or memory than the limits of this program",
             Self::Algorithm => "it is a key of another algorithm",
             Self::Curve => "it is neither a key of Ed25519 nor one of P-256",
+            Self::Parameters => "its curve is described by numbers, and not by a name",
             Self::Halves => "its public half belongs to another key",
             Self::Unusable => "its public half is unusable",
         })

@@ -122,6 +122,13 @@ fn other_keys_sign_nothing() {
         openssl(&workshop, line);
         let refused = workshop.refused(&split(&format!("sign unsigned.suit --key {name} {SIGN}")));
         assert_eq!(refused, ("private-key-invalid".into(), 4), "{name}");
+        let run = workshop.run(&split(&format!("--json sign unsigned.suit --key {name} {SIGN}")));
+        let error = run.object()["error"].clone();
+        assert!(
+            error["message"].as_str().unwrap().contains("neither a key of Ed25519 nor one of P-256"),
+            "{error}"
+        );
+        assert!(error["hint"].as_str().unwrap().contains("Ed25519 or P-256"), "{error}");
     }
     // The private half of one key and the public half of another one.
     openssl(&workshop, "pkey -in plain.pem -outform DER -out one.der");
@@ -140,5 +147,75 @@ fn other_keys_sign_nothing() {
     // A credential certifies keys of Ed25519 alone.
     let released = "sign unsigned.suit --key plain.pem --credential release.cwt --out no.suit";
     assert_eq!(workshop.refused(&split(released)), ("private-key-invalid".into(), 4));
-    assert_eq!(workshop.refused(&split("key public plain.pem")), ("private-key-invalid".into(), 4));
+}
+
+fn hint(workshop: &Workshop, line: &str) -> String {
+    let run = workshop.run(&split(&format!("--json {line}")));
+    assert_eq!(run.refusal(), ("private-key-invalid".into(), 4), "{line}");
+    run.object()["error"]["hint"].as_str().unwrap().to_owned()
+}
+
+/// No command imports a key of P-256: it is taken in DER too, and what openssl converts is named with its command.
+#[test]
+fn forms_of_a_p256_key_are_taken_or_named() {
+    let workshop = desk();
+    for line in [
+        "pkey -in plain.pem -outform DER -out plain.der",
+        "ec -in sec1.pem -outform DER -out sec1.der",
+        "pkcs8 -topk8 -v2 aes-256-cbc -passout file:word -in sec1.pem -outform DER -out locked.der",
+        "ecparam -name prime256v1 -param_enc explicit -genkey -noout -out numbers.pem",
+        "pkcs8 -topk8 -nocrypt -in numbers.pem -out numbers.pk8",
+        "genpkey -algorithm ed25519 -outform DER -out ed.der",
+    ] {
+        openssl(&workshop, line);
+    }
+    for key in ["plain.der", "sec1.der", "locked.der --passphrase-file word"] {
+        let signed = workshop.ok(&split(&format!("sign unsigned.suit --key {key} {SIGN}")));
+        assert_eq!(signed["curve"], "P-256", "{key}");
+    }
+    for key in ["numbers.pem", "numbers.pk8"] {
+        let said = hint(&workshop, &format!("sign unsigned.suit --key {key} {SIGN}"));
+        assert!(said.contains("openssl ec -in KEY -param_enc named_curve -out NEW.pem"), "{said}");
+        openssl(&workshop, &format!("ec -in {key} -param_enc named_curve -out named.pem"));
+        workshop.ok(&split(&format!("sign unsigned.suit --key named.pem {SIGN}")));
+    }
+    // One of Ed25519 can be imported, as the hint says.
+    let said = hint(&workshop, &format!("sign unsigned.suit --key ed.der {SIGN}"));
+    assert!(said.contains("key import"), "{said}");
+    workshop.ok(&split("key import ed.der --no-passphrase --out ed.pem"));
+}
+
+#[test]
+fn key_public_writes_the_public_half_of_p256() {
+    let workshop = desk();
+    let kid = workshop.ok(&split(&format!("sign unsigned.suit --key plain.pem {SIGN}")))["kid"].clone();
+    let openssls = workshop.read("p256.pub");
+    for (key, format) in [
+        ("sec1.pem", "cose"),
+        ("plain.pem", "spki"),
+        ("locked.pem --passphrase-file word", "spki-der"),
+        ("p256.pub", "cose"),
+    ] {
+        let line = format!("key public {key} --format {format} --out half --force");
+        let report = workshop.ok(&split(&line));
+        assert_eq!((&report["kid"], &report["curve"]), (&kid, &"P-256".into()), "{line}");
+        if format == "spki" {
+            assert_eq!(workshop.read("half"), openssls);
+        }
+        workshop.ok(&split("verify r.suit --public-key half"));
+    }
+    let shown = workshop.ok(&split("key public sec1.pem --format hex"))["public_key"].clone();
+    assert_eq!(shown.as_str().map(str::len), Some(130));
+    assert_eq!(workshop.refused(&split("key public sec1.pem --format openssh")), ("usage".into(), 2));
+    // It is no anchor.
+    workshop.ok(&split("key public sec1.pem --out anchor.cose"));
+    let ours = "verify signed.suit --anchor anchor.cose --vendor anchorage.example --class demo-node";
+    assert_ne!(workshop.run(&split(ours)).exit, 0);
+    // Others can read the file: a warning, as of a key of Ed25519.
+    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(workshop.path("plain.pem"), readable).unwrap();
+    for line in ["key public plain.pem".to_owned(), format!("sign unsigned.suit --key plain.pem {SIGN}")] {
+        let run = workshop.run(&split(&line));
+        assert!(run.stderr.contains("chmod 600 plain.pem"), "{line}: {run:?}");
+    }
 }

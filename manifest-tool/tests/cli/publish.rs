@@ -204,7 +204,7 @@ fn a_damaged_image_is_repaired_and_said_to_be() {
     assert_eq!(server.publish(&workshop, &[]).refusal(), ("image-damaged".into(), 7));
 }
 
-/// Of a release with an image for each slot both are sent; of the two outcomes the report has the news.
+/// Of a release with an image for each slot both are sent, and the report says what became of each.
 #[test]
 fn both_images_of_a_release_are_published() {
     let (workshop, server) = (workshop(), FakeServer::start());
@@ -227,23 +227,26 @@ fn both_images_of_a_release_are_published() {
     let (first, second) = (path("image"), path("second_image"));
     let (head, put, post) =
         (|path| format!("HEAD {path}"), |path| format!("PUT {path}"), "POST /v1/releases".to_owned());
-    let upload = || publish(&both).object()["image_upload"].clone();
-    assert_eq!(upload(), "created");
+    let upload = || {
+        let report = publish(&both).object();
+        ["image_upload", "second_image_upload"].map(|member| report[member].as_str().unwrap().to_owned())
+    };
+    assert_eq!(upload(), ["created", "created"]);
     assert_eq!(server.take_sent(), [head(&first), put(&first), head(&second), put(&second), post.clone()]);
     for (path, name) in [(&first, "image.bin"), (&second, "image2.bin")] {
         assert_eq!(server.record.lock().unwrap().held[path], workshop.read(name));
     }
-    assert_eq!(upload(), "present");
+    assert_eq!(upload(), ["present", "present"]);
     assert_eq!(server.take_sent(), [head(&first), head(&second), post.clone()]);
-    for path in [&first, &second] {
+    for (path, news) in [(&first, ["created", "present"]), (&second, ["present", "created"])] {
         server.record.lock().unwrap().held.remove(path);
-        assert_eq!(upload(), "created");
+        assert_eq!(upload(), news);
         assert!(server.take_sent().contains(&put(path)));
     }
     // The server does not say which of them is damaged.
     let damaged = json!({"title": "Conflict", "status": 409, "code": "image-damaged"}).to_string();
     server.answers_once("POST", StatusCode::CONFLICT, &damaged);
-    assert_eq!(upload(), "repaired");
+    assert_eq!(upload(), ["repaired", "repaired"]);
     let sent = [head(&first), head(&second), post.clone(), put(&first), put(&second), post];
     assert_eq!(server.take_sent(), sent);
 }

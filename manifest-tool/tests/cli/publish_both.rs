@@ -40,15 +40,20 @@ fn both_images_and_then_the_release_are_sent() {
     assert_eq!(server.take_sent(), [head(&image), put(&image), head(&table), put(&table)]);
 
     let published = publish(&workshop, &server, all).object();
-    let outcome = ["release", "image_upload"].map(|member| published[member].clone());
-    assert_eq!(outcome, [json!("created"), json!("created")]);
+    let outcome = ["release", "image_upload", "table_upload"].map(|member| published[member].clone());
+    // The image had come before.
+    assert_eq!(outcome, [json!("created"), json!("present"), json!("created")]);
     let post = "POST /v1/releases".to_owned();
     assert_eq!(server.take_sent(), [head(&image), head(&table), put(&table), post.clone()]);
     for (path, name) in [(&image, "f.bin"), (&table, "limits")] {
         assert_eq!(server.record.lock().unwrap().held[path], workshop.read(name));
     }
-    assert_eq!(publish(&workshop, &server, all).object()["image_upload"], "present");
-    assert_eq!(server.take_sent(), [head(&image), head(&table), post.clone()]);
+    let again = publish(&workshop, &server, all).object();
+    assert_eq!((&again["image_upload"], &again["table_upload"]), (&json!("present"), &json!("present")));
+    let words = workshop.run(&split(&format!("publish {all} --token-file token --server {}", server.url)));
+    let rows = words.stdout.lines().filter(|line| line.ends_with("already there")).count();
+    assert_eq!(rows, 3, "image, table, release: {words:?}");
+    server.take_sent();
     // Out of one file.
     workshop.ok(&split(&format!("{CREATE} 7 --integrated")));
     workshop.ok(&split(SIGN));

@@ -127,6 +127,10 @@ fn sym46_a_report_that_is_forged_old_or_of_another_device_is_refused() {
         (format!("{BY_MASTER} --revision 1"), "device-key-unknown"),
     ] {
         assert_eq!(code(&line), (said.into(), 5), "{line}");
+        let run = workshop.run(&split(&format!("--json {line}")));
+        let hint = run.object()["error"]["hint"].as_str().unwrap().to_owned();
+        let names = ["--line", "--revision", "--serial", "--derivation"].map(|option| hint.contains(option));
+        assert_eq!(names, [line.contains("--master"); 4], "{line}: {hint}");
     }
     // An old one.
     let other = NONCE.replace('0', "1");

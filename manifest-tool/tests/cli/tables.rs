@@ -162,6 +162,7 @@ fn what_is_no_table_is_refused_by_name() {
     assert_eq!(workshop.refused(&split(&small)).0, "image-unusable");
     let words = workshop.run(&split(&small)).stderr;
     assert!(words.contains("the table has 4097 bytes") && !words.contains("linker"), "{words}");
+    assert!(words.contains("--slot-size") && !words.contains("--table-slot-size"), "{words}");
     workshop.ok(&split(&format!("{create} --force --slot-size 5K")));
     let onto_itself = create.replace("unsigned.suit", "limits");
     assert_eq!(workshop.refused(&split(&format!("{onto_itself} --force"))).0, "same-file");

@@ -15,7 +15,7 @@ use crate::agreement::open_private_key;
 use crate::blocks::{AuthenticationView, held, judge_all};
 use crate::bundle::Bundle;
 use crate::error::Error;
-use crate::files::read;
+use crate::files::{is_standard, read};
 use crate::output::{Report, table};
 use crate::provisioned::ProvisionedDevice;
 
@@ -106,11 +106,23 @@ impl BareArguments {
         if table.is_some() && named_table.is_none() {
             return Err(Error::usage(NO_TABLE_BESIDE));
         }
-        let compare = |path: Option<&Path>, named: &Named<'_>| {
-            path.map_or(Ok(()), |path| named.compare((envelope, path), secret.as_ref()))
-        };
-        compare(image, &named)?;
-        named_table.as_ref().map_or(Ok(()), |named| compare(table, named))?;
+        let fits = |path: &Path, named: &Named<'_>| named.compare((envelope, path), secret.as_ref());
+        let options = ["--image", "--table"];
+        let compare =
+            |path: Option<&Path>, named: &Named<'_>, other: Option<&Named<'_>>, [given, meant]: [_; 2]| {
+                let Some(path) = path else { return Ok(()) };
+                fits(path, named).map_err(|error| match other {
+                    Some(other) if !is_standard(path) && fits(path, other).is_ok() => {
+                        Error::misplaced(path, given, meant)
+                    }
+                    _ => error,
+                })
+            };
+        compare(image, &named, named_table.as_ref(), options)?;
+        let [first, second] = options;
+        named_table
+            .as_ref()
+            .map_or(Ok(()), |of_table| compare(table, of_table, Some(&named), [second, first]))?;
         let image_verified = image.is_some() || inside.image;
         let table_verified = named_table.map(|_| table.is_some() || inside.table);
         let mut not_checked = vec!["credential", "scope", "revocation", "device"];
