@@ -19,7 +19,7 @@ use update_protocol::profile::{Component, ImageState, Mode, Object, StateRecord}
 
 use crate::cli::{Abandon, Choice, Cli};
 use crate::connection::{Connection, Trouble};
-use crate::device::{Device, DeviceTrust, InfoReport, OtherUnit, ScanReport, target_of};
+use crate::device::{Device, DeviceTrust, InfoReport, ScanReport, target_of};
 use crate::error::{Error, Moment, Subject};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Report};
@@ -35,16 +35,7 @@ pub(crate) async fn scan(cli: &Cli) -> Result<ScanReport, Error> {
     if found.devices.is_empty() && found.others.is_empty() && found.clashes.is_empty() {
         return Err(Error::NoDevice { bus: connection.bus_name(), others: Vec::new() });
     }
-    let (twins, clashes): (Vec<_>, Vec<_>) = found.clashes.into_iter().partition(|clash| clash.is_twin);
-    let busy = twins.into_iter().map(|clash| OtherUnit {
-        node: clash.node,
-        reason: "another program with the address of this one asks it now".to_owned(),
-    });
-    Ok(ScanReport {
-        devices: found.devices.iter().map(Device::summary).collect(),
-        others: found.others.into_iter().chain(busy).collect(),
-        clashes: clashes.iter().map(|clash| clash.node).collect(),
-    })
+    Ok(found.into())
 }
 
 /// # Errors

@@ -321,7 +321,13 @@ pub(crate) enum Error {
     /// There is nothing for this kind of device.
     #[cfg(feature = "http")]
     #[error("the server has no release of {} for vendor {vendor} and class {class}", .shelf.words())]
-    NoRelease { vendor: uuid::Uuid, class: uuid::Uuid, shelf: crate::server::Shelf },
+    NoRelease {
+        vendor: uuid::Uuid,
+        class: uuid::Uuid,
+        shelf: crate::server::Shelf,
+        /// There is one of firmware and a table in one, which was not asked for.
+        has_both: bool,
+    },
     /// There are releases for this kind of device, and none that may be installed now.
     #[cfg(feature = "http")]
     #[error("the server offers none of its releases for this device: {detail}")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::Choice;
 use crate::connection::{Connection, Trouble};
-use crate::device::{Device, OtherUnit};
+use crate::device::{Device, OtherUnit, ScanReport};
 use crate::error::{Error, nrc_words};
 use crate::session::Session;
 
@@ -34,6 +34,19 @@ pub(crate) struct Clash {
 impl From<Clash> for Error {
     fn from(Clash { node, evidence, is_twin }: Clash) -> Self {
         if is_twin { Self::AnotherTester { evidence } } else { Self::AddressClash { node, evidence } }
+    }
+}
+
+impl From<Found> for ScanReport {
+    /// A device that answers another program too is one device, and its answers are not to be relied on.
+    fn from(Found { devices, mut others, clashes }: Found) -> Self {
+        let (twins, clashes): (Vec<_>, Vec<_>) = clashes.into_iter().partition(|clash| clash.is_twin);
+        others.extend(twins.into_iter().map(|clash| OtherUnit {
+            node: clash.node,
+            reason: "another program with the address of this one asks it now".to_owned(),
+        }));
+        let devices = devices.iter().map(Device::summary).collect();
+        Self { devices, others, clashes: clashes.iter().map(|clash| clash.node).collect() }
     }
 }
 
@@ -153,5 +166,21 @@ pub(crate) async fn choose(
         Ok([device]) => Ok(device),
         Err(devices) if devices.is_empty() => Err(Error::NoDevice { bus, others: found.others }),
         Err(devices) => Err(Error::SeveralDevices(devices.iter().map(Device::summary).collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody is sent to disconnect devices where there is one.
+    #[test]
+    fn a_device_that_another_program_asks_is_no_second_device() {
+        let clash = |node, is_twin| Clash { node, evidence: "e".to_owned(), is_twin };
+        let clashes = vec![clash(0x10, true), clash(0x11, false)];
+        let report = ScanReport::from(Found { clashes, ..Found::default() });
+        assert_eq!(report.clashes, [0x11]);
+        let others: Vec<_> = report.others.iter().map(|unit| (unit.node, unit.reason.as_str())).collect();
+        assert_eq!(others, [(0x10, "another program with the address of this one asks it now")]);
     }
 }

@@ -213,7 +213,7 @@ impl Server {
             Ok(object) => Latest::read(object),
             Err(error) if has_none(&error) => {
                 let Kind { vendor, class, shelf, .. } = *kind;
-                Err(Error::NoRelease { vendor, class, shelf })
+                Err(Error::NoRelease { vendor, class, shelf, has_both: false })
             }
             Err(Error::ServerRefused { code: Some(code), detail, .. }) if code == NOT_OFFERED => {
                 Err(Error::NotOffered { detail })

@@ -112,6 +112,8 @@ impl<'c> Session<'c> {
             && table.active_digest == state.active_digest
         {
             table.image = ImageState::Confirmed;
+            // The loader confirms it at the next start, before it takes anything.
+            table.sequence_floor = table.sequence_floor.max(table.active_sequence);
         }
         Ok(Device {
             node: self.node,

@@ -31,9 +31,9 @@ pub(crate) use online::{Heard, Online, Question, fetch_records, fetched_records,
 pub(crate) enum Offer {
     /// Something to install.
     Release(Release),
-    /// The newest release of the server is older than what the device accepts.
+    /// The newest release of the server is older than what the device accepts. `words` say which, and who said so.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    Older(ReleaseName),
+    Older { newest: ReleaseName, words: String },
 }
 
 /// Whether the host sends a release that its own checks refuse.

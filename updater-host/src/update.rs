@@ -285,12 +285,12 @@ impl Found<'_> {
                 return Err(error);
             }
         };
-        let (result, release, name) = match offer {
+        let (result, release, name, no_newer) = match offer {
             Offer::Release(release) => {
                 let name = ReleaseName::of(&release);
-                (UpdateResult::UpToDate, Some(release), name)
+                (UpdateResult::UpToDate, Some(release), name, None)
             }
-            Offer::Older(name) => (UpdateResult::NothingNewer, None, name),
+            Offer::Older { newest, words } => (UpdateResult::NothingNewer, None, newest, Some(words)),
         };
         let with_table = release.as_ref().is_some_and(|release| release.table.is_some());
         // An earlier run may have ended before it could say so.
@@ -311,6 +311,7 @@ impl Found<'_> {
         }
         let mut report = report(self.device, name, result, after, None);
         report.with_table = with_table;
+        report.no_newer = no_newer;
         Ok(report)
     }
 }

@@ -8,6 +8,8 @@ use super::{Error, Moment, Subject, words};
 
 const OTHER_TOOLS: &str = "Disconnect other tools from the bus and run the command again. If it fails again, call the manufacturer.";
 
+const OTHER_SIGNER: &str = "Check that the file comes from the manufacturer of this device. If it does, call the manufacturer and name the code.";
+
 impl Error {
     /// What to do about it.
     #[must_use]
@@ -26,6 +28,10 @@ impl Error {
             }
             Self::ConfirmationNeeded => "Pass --yes.",
             Self::Declined => "Run the command again when you want it.",
+            // They have no serial yet.
+            Self::SeveralDevices(devices) if devices.iter().all(|device| device.mode == "factory") => {
+                "Choose one with --node, or connect only one of them."
+            }
             Self::SeveralDevices(_) => "Choose one with --node or --serial.",
             #[cfg(feature = "http")]
             Self::ServerUrl(_) => "Use the form http://host:port or https://host, without user and password.",
@@ -44,10 +50,11 @@ impl Error {
             Self::Output(_) => "Check where the output goes.",
             #[cfg(feature = "http")]
             Self::SharedFolder { .. } => {
-                "Pass a folder of your own with --data-dir, take the right to write from others (chmod go-w), or pass --no-cache."
+                "Pass a folder of your own with --data-dir, or take the right to write from others (chmod go-w). An update goes without a \
+                 folder too: --no-cache."
             }
             #[cfg(feature = "http")]
-            Self::NoDataDirectory => "Pass --data-dir or --no-cache.",
+            Self::NoDataDirectory => "Pass --data-dir. An update goes without a folder too: --no-cache.",
             Self::Bus { address, source } => return words::bus_hint(address, source),
             Self::SerialNotFound { found, .. } if !found.is_empty() => {
                 "Check the serial, or choose one of the devices that answered."
@@ -102,6 +109,12 @@ impl Error {
             Self::Refused { subject: Subject::Report, reason, .. } if *reason != Reason::ReportNonce => OTHER_TOOLS,
             Self::Refused { reason, .. } => reason_hint(*reason),
             Self::DeviceRefused(refusal) => match refusal.reason() {
+                // What the device goes by is in it, and no option of a command.
+                Some(Reason::AnchorUnknown | Reason::SignatureInvalid | Reason::KeyMismatch)
+                    if matches!(refusal.subject, Subject::RevocationList(_) | Subject::SuccessionChain(_)) =>
+                {
+                    OTHER_SIGNER
+                }
                 Some(reason) => reason_hint(reason),
                 None if refusal.reason_code != 0 => OTHER_HOST,
                 None => words::nrc_hint(refusal.nrc),
@@ -135,6 +148,11 @@ impl Error {
             Self::NotOffered { .. } => "Ask the manufacturer for a new release for this device.",
             #[cfg(feature = "http")]
             Self::DownloadBusy => "End the other updater-host, and run the command again.",
+            #[cfg(feature = "http")]
+            Self::NoRelease { has_both: true, .. } => {
+                "The server has a release of firmware and a table in one: run the update without --target to get it. Else ask the \
+                 manufacturer for a release of this target alone."
+            }
             #[cfg(feature = "http")]
             Self::NoRelease { .. } => {
                 "Check that --server is the right one, and ask the manufacturer for a release for this device."

@@ -109,6 +109,9 @@ fn several_devices_are_listed() {
         sequence: 0,
         table: None,
     };
+    let blank = |node| DeviceSummary { mode: "factory", ..device(node, "unprovisioned") };
+    assert!(Error::SeveralDevices(vec![blank(0x10), device(0x11, "A-2")]).hint().contains("--serial"));
+    assert!(!Error::SeveralDevices(vec![blank(0x10), blank(0x11)]).hint().contains("--serial"));
     let error = Error::SeveralDevices(vec![device(0x10, "A-1"), device(0x11, "A-2")]);
     let text = error.to_string();
     assert!(
@@ -123,4 +126,66 @@ fn a_device_that_runs_nothing_says_why() {
     let message = |reason_code| Error::NothingRuns { reason_code }.to_string();
     assert_eq!(message(0), "after the reset the device has no application that can run");
     assert!(message(0x0311).ends_with("can run: head-invalid"), "{}", message(0x0311));
+}
+
+/// What a hint tells to pass can be passed: to the command that it names, or to one of this program.
+#[test]
+fn each_option_in_a_hint_exists() {
+    use clap::CommandFactory as _;
+    let program = crate::cli::Cli::command();
+    let has = |command: &clap::Command, option: &str| {
+        command.get_arguments().any(|argument| argument.get_long() == Some(option))
+    };
+    let is_in_name = |char: char| char.is_ascii_lowercase() || char == '-';
+    let mut count = 0;
+    for source in [
+        include_str!("hints.rs"),
+        include_str!("reasons.rs"),
+        include_str!("report.rs"),
+        include_str!("line.rs"),
+        include_str!("provision.rs"),
+        include_str!("roots.rs"),
+        include_str!("words.rs"),
+    ] {
+        // A literal goes on in the next line.
+        let words: Vec<_> =
+            source.split(|char: char| !is_in_name(char)).filter(|word| !word.is_empty()).collect();
+        for (place, word) in words.iter().enumerate() {
+            let Some(option) = word.strip_prefix("--").filter(|option| !option.is_empty()) else { continue };
+            count += 1;
+            let named = match words[..place] {
+                [.., "updater-host", command] => program.find_subcommand(command),
+                _ => None,
+            };
+            let is_there = match named {
+                Some(command) => has(command, option),
+                None => {
+                    has(&program, option) || program.get_subcommands().any(|command| has(command, option))
+                }
+            };
+            assert!(is_there, "{:?}", &words[place.saturating_sub(3)..=place]);
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
+/// A device that refuses a list goes by its own anchors; one without an identity has no serial to choose it by.
+#[test]
+fn a_hint_names_no_option_that_the_command_does_not_have() {
+    let refused = |subject| {
+        let reason_code = Reason::AnchorUnknown.code();
+        Error::DeviceRefused(DeviceRefusal {
+            subject,
+            nrc: Nrc::SECURITY_ACCESS_DENIED,
+            reason_code,
+            position: 0,
+        })
+        .hint()
+    };
+    assert!(refused(Subject::Envelope).contains("--anchor"));
+    for subject in
+        [Subject::RevocationList("f".to_owned()), Subject::SuccessionChain(SuccessionNumber::FIRST)]
+    {
+        assert!(!refused(subject).contains("--"));
+    }
 }

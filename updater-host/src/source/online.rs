@@ -25,6 +25,8 @@ pub(crate) struct Question {
     pub(crate) shelf: Shelf,
     /// The number of a release of both that comes first: what is not above it is older then.
     pub(crate) above: Option<u64>,
+    /// Nothing else is asked for, of a device that takes a release of both too.
+    pub(crate) asks_alone: bool,
 }
 
 /// Who answered which release is the newest of a shelf.
@@ -162,7 +164,7 @@ impl Online<'_> {
         &self,
         trusted: &TrustStoreBuf,
         device: &mut Device,
-        Question { shelf, above }: Question,
+        Question { shelf, above, asks_alone }: Question,
         (checks, heard): (HostChecks, &mut Heard),
     ) -> Result<Offer, Error> {
         let kind = Kind {
@@ -174,8 +176,13 @@ impl Online<'_> {
         let server = self.server.name();
         let latest = match self.server.latest(&kind).await {
             Ok(latest) => latest,
-            Err(error @ (Error::NoRelease { .. } | Error::NotOffered { .. })) => {
+            Err(mut error @ (Error::NoRelease { .. } | Error::NotOffered { .. })) => {
                 self.cache.forget_release_objects(&server, &kind)?;
+                if let Error::NoRelease { has_both, .. } = &mut error
+                    && asks_alone
+                {
+                    *has_both = self.server.latest(&Kind { shelf: Shelf::Both, ..kind }).await.is_ok();
+                }
                 return Err(error);
             }
             Err(error) if error.is_offline() => {
@@ -235,11 +242,12 @@ impl Online<'_> {
         };
         if is_older {
             self.kept(self.cache.keep_release_object(&server, &kind, &latest))?;
-            return Ok(Offer::Older(ReleaseName {
+            let newest = ReleaseName {
                 version: None,
                 sequence: Some(latest.sequence),
                 manifest_digest: Some(hex::encode(latest.manifest_digest)),
-            }));
+            };
+            return Ok(Offer::Older { newest, words: no_newer(shelf, latest.sequence, is_kept) });
         }
         let (facts, of_table) = checks.apply(checked, self.output)?.unzip();
         let of_table = of_table.flatten();
@@ -308,6 +316,23 @@ fn judged(
         // One half that is beyond it is enough.
         (Err(_), Err(error)) if is_rollback(&error) => Err(error),
         (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+    }
+}
+
+/// That the newest release of a shelf is none for the device. Nothing is said of the other shelves, nor of a server that was not
+/// reached.
+fn no_newer(shelf: Shelf, sequence: u64, is_kept: bool) -> String {
+    let is_older = match shelf {
+        Shelf::Firmware | Shelf::Table => "is no newer",
+        Shelf::Both => "is no newer on both sides",
+    };
+    let what = format!("newest release of {}", shelf.words());
+    if is_kept {
+        format!(
+            "the {what} that was fetched earlier ({sequence}) {is_older}, and the server could not be asked"
+        )
+    } else {
+        format!("the server's {what} ({sequence}) {is_older}")
     }
 }
 

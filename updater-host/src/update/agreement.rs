@@ -36,7 +36,7 @@ impl Run<'_> {
         for Offered { component, offer, is_tried } in offers {
             let release = match offer {
                 Ok(Offer::Release(release)) => release,
-                Ok(Offer::Older(_)) => continue,
+                Ok(Offer::Older { .. }) => continue,
                 // The run ends with it: nothing comes after.
                 Err(_) => break,
             };

@@ -6,6 +6,8 @@ use update_protocol::profile::Component;
 use super::Run;
 #[cfg(feature = "http")]
 use super::standing::has_both;
+#[cfg(feature = "http")]
+use crate::cli::Wanted;
 use crate::device::Device;
 use crate::error::Error;
 #[cfg(feature = "http")]
@@ -59,7 +61,8 @@ impl Run<'_> {
         let mut heard = Vec::new();
         for shelf in self.options.target.shelves(has_table) {
             let component = shelf.component();
-            let question = Question { shelf: *shelf, above };
+            let asks_alone = has_table && self.options.target != Wanted::All;
+            let question = Question { shelf: *shelf, above, asks_alone };
             let offer = match device.turn(component) {
                 Ok(()) => {
                     let (by, offer) = online.release(trusted, device, question, self.checks).await;
@@ -111,7 +114,7 @@ impl Answers {
                 let is_new = matches!(offer, Offer::Release(_));
                 halves.retain(|half| match &half.offer {
                     // What is left is beyond it.
-                    Ok(Offer::Older(_)) => !is_new,
+                    Ok(Offer::Older { .. }) => !is_new,
                     Err(Error::NoRelease { .. }) => false,
                     Ok(Offer::Release(_)) => true,
                     Err(error) => {

@@ -54,6 +54,9 @@ pub(crate) struct UpdateReport {
     /// The release installs a table too, which shares its end.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) with_table: bool,
+    /// Which release is no newer, for people.
+    #[serde(skip)]
+    pub(super) no_newer: Option<String>,
     /// How the update of the table ended that followed this one of the firmware, or of both.
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<Box<Self>>,
@@ -119,6 +122,7 @@ impl UpdateReport {
         let (serial, after) =
             (&self.serial, if self.with_table { format!("{own}, table and firmware,") } else { own });
         let reason = self.reason.as_deref().unwrap_or("no reason given");
+        let no_newer = self.no_newer.as_deref().unwrap_or("there is nothing newer");
         if self.target == Target::Table.name() {
             return self.lines_of_table(name);
         }
@@ -127,10 +131,7 @@ impl UpdateReport {
                 format!("{serial} runs {after} and has confirmed it, in {:.1} s.", self.seconds)
             }
             UpdateResult::UpToDate => format!("{serial} runs {after} already."),
-            UpdateResult::NothingNewer => {
-                let newest = self.release.sequence.map_or_else(String::new, |number| format!(" ({number})"));
-                format!("{serial} runs {after}; the server has nothing newer{newest}.")
-            }
+            UpdateResult::NothingNewer => format!("{serial} runs {after}; {no_newer}."),
             UpdateResult::Trial => {
                 // A run that only went on waiting found the trial itself.
                 let next = match self.before.sequence == self.after.sequence {
@@ -148,15 +149,13 @@ impl UpdateReport {
 
     fn lines_of_table(&self, name: impl Fn(&Installed) -> String) -> String {
         let (serial, after) = (&self.serial, name(&self.after));
+        let no_newer = self.no_newer.as_deref().unwrap_or("there is nothing newer");
         match self.result {
             UpdateResult::Confirmed => {
                 format!("{serial} uses the table {after} and has confirmed it, in {:.1} s.", self.seconds)
             }
             UpdateResult::UpToDate => format!("{serial} has the table {after} already."),
-            UpdateResult::NothingNewer => {
-                let newest = self.release.sequence.map_or_else(String::new, |number| format!(" ({number})"));
-                format!("{serial} has the table {after}; the server has nothing newer{newest}.")
-            }
+            UpdateResult::NothingNewer => format!("{serial} has the table {after}; {no_newer}."),
             UpdateResult::Trial => {
                 let next = match (self.before.sequence == self.after.sequence, self.before.sequence) {
                     (true, _) => "The next reset brings the table before it back.".to_owned(),
@@ -200,6 +199,7 @@ pub(super) fn report(
         reason: reason_code.and_then(reason_slug),
         hint,
         with_table: false,
+        no_newer: None,
         table: None,
     }
 }

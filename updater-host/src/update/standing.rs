@@ -68,23 +68,24 @@ pub(super) fn warn_of_unfinished(device: &Device, output: &Output) {
         };
         let drops = format!("updater-host abandon{option} drops it");
         let other = target_of(beside(component)).name();
-        let words = match (state.image, device.waits(component)) {
-            (_, Some(Waits::Reset)) => format!(
+        let is_at_rest = matches!(state.image, ImageState::Confirmed | ImageState::None);
+        let words = match device.waits(component) {
+            Some(Waits::Reset) => format!(
                 "a {name} release of an earlier update waits for a reset: updater-host reset starts it, {drops}"
             ),
-            (_, Some(Waits::Half)) => format!(
+            Some(Waits::Half) => format!(
                 "the {name} of an earlier update waits for the {other} of its release, and no reset starts it alone: the update \
                  of that release brings the {other}, {drops}"
             ),
-            (_, Some(Waits::Either)) => format!(
+            Some(Waits::Either) => format!(
                 "a {name} release of an earlier update waits for a reset: updater-host reset starts it, {drops}; if a reset \
                  does not start it, it is half of a release of firmware and a table, and the update of that release brings \
                  the other half"
             ),
-            (ImageState::Confirmed | ImageState::None, None) if state.flags.resumable => format!(
+            None if state.flags.resumable && is_at_rest => format!(
                 "the {name} of an earlier update has not come whole: the update of that release resumes it, {drops}"
             ),
-            _ => continue,
+            None => continue,
         };
         output.warn("unfinished", &words);
     }

@@ -84,6 +84,8 @@ pub(crate) struct Script {
     pub(crate) revocation_sequence: u64,
     /// Does not hear so many resets.
     pub(crate) lost_resets: u32,
+    /// How long it goes on before it does what it was asked for.
+    pub(crate) reset_pause: Duration,
     /// Hears nothing more once it has told that the new image has confirmed itself.
     pub(crate) dies_confirmed: bool,
     /// Answers every question for an identifier with this.
@@ -183,6 +185,7 @@ impl Script {
             stays_on_trial: false,
             revocation_sequence: 2,
             lost_resets: 0,
+            reset_pause: Duration::ZERO,
             dies_confirmed: false,
             refuses_reads: None,
             answers_from: None,
@@ -227,6 +230,8 @@ struct Fake {
     /// Whether it has just been asked for a reset.
     resets_next: bool,
     lost_resets: u32,
+    /// When it does what it was asked for.
+    resets_at: Option<u64>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -295,6 +300,11 @@ async fn serve(bus: Bus, mut fake: Fake, stopping: &AtomicBool, idle: &AtomicU64
     while !stopping.load(Ordering::Relaxed) {
         let now = channel.now_us();
         if !fake.dead && server.poll(channel.link_mut(), &mut fake, now) == Some(Event::Reset) {
+            fake.resets_at = Some(now + u64::try_from(fake.script.reset_pause.as_micros()).unwrap());
+            server = Server::new();
+        }
+        if fake.resets_at.is_some_and(|at| at <= now) {
+            fake.resets_at = None;
             fake.reset();
             server = Server::new();
             // A block has changed its node address.
@@ -351,6 +361,7 @@ impl Fake {
             has_restarted: false,
             resets_next: false,
             lost_resets: 0,
+            resets_at: None,
             asked,
             script,
         }

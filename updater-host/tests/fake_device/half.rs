@@ -1,5 +1,9 @@
 //! Half of a release of firmware and a table waits for the other one (docs/tables.md, Both in one).
 
+use std::time::Duration;
+
+use serde_json::json;
+use suit_manifest::reason::Reason;
 use update_protocol::profile::ImageState;
 
 use crate::fake::{After, Script};
@@ -56,6 +60,18 @@ fn a_reset_that_starts_nothing_says_what_is_missing() {
     assert_eq!(bench.run(&["reset"]).code, 0);
 }
 
+/// A device may answer once more before it resets, as it was.
+#[test]
+fn a_device_that_resets_late_is_no_half() {
+    let bench = Bench::new();
+    let _device = bench.with_table(|table, script| {
+        firmware_waits(table, script);
+        (script.after, script.reset_pause) = (After::Confirms, Duration::from_millis(700));
+    });
+    let ended = bench.run(&["reset"]);
+    assert_eq!((ended.code, &ended.last["image"]), (0, &json!("confirmed")), "{}", ended.stdout);
+}
+
 /// Its reset starts what waits beside it, unless that is half of a release.
 #[test]
 fn a_half_that_an_update_does_not_start_is_told() {
@@ -71,9 +87,19 @@ fn a_half_that_an_update_does_not_start_is_told() {
     // What a device said in its loader before keeps nothing from being told.
     let device = bench.with_table(|table, script| {
         firmware_waits(table, script);
-        script.left_for = Some(suit_manifest::reason::Reason::SwapFailed.code());
+        script.left_for = Some(Reason::SwapFailed.code());
     });
     let ended = bench.update_table(&[]);
+    assert_eq!(warnings(&ended), ["pending", "part-missing"], "{}", ended.stdout);
+    drop(device);
+    // Nor does what its firmware said that this update replaces.
+    let device = bench.with_table(|table, script| {
+        table_waits(table, script);
+        table.manifest_digest = [0x33; 32];
+        script.left_for = Some(Reason::SwapFailed.code());
+    });
+    let ended = bench.update(&[]);
+    ended.is_result("confirmed", 0);
     assert_eq!(warnings(&ended), ["pending", "part-missing"], "{}", ended.stdout);
     drop(device);
     let _starts = bench.with_table(|_, script| (script.is_pending, script.is_resumable) = (true, true));

@@ -149,6 +149,32 @@ fn a_table_that_is_not_confirmed_is_reverted() {
     assert_eq!(ended.last["reason"], "trial-not-confirmed");
 }
 
+/// Its own floor is that of before until the loader confirms it, at the next start: that comes before any release.
+#[test]
+fn host57_after_a_release_of_both_no_older_table_is_sent() {
+    let bench = Bench::new();
+    let device = bench.with_table(|table, script| {
+        (table.image, table.sequence, table.floor) =
+            (ImageState::Trial, TABLE_SEQUENCE + 1, TABLE_SEQUENCE - 1);
+        table.digest = script.active_digest;
+    });
+    let table = &bench.run(&["info"]).last["table"];
+    assert_eq!(
+        (&table["image"], &table["sequence_floor"]),
+        (&json!("confirmed"), &json!(TABLE_SEQUENCE + 1))
+    );
+    bench.update_table(&[]).is_error("sequence-rollback", 6);
+    assert_eq!(device.asked(), []);
+    drop(device);
+    // One on trial by itself may go back.
+    let _device = bench.with_table(|table, _| {
+        (table.image, table.sequence, table.floor) =
+            (ImageState::Trial, TABLE_SEQUENCE + 1, TABLE_SEQUENCE - 1);
+    });
+    let table = &bench.run(&["info"]).last["table"];
+    assert_eq!((&table["image"], &table["sequence_floor"]), (&json!("trial"), &json!(TABLE_SEQUENCE - 1)));
+}
+
 /// A reset for the one ends the trial of the other: the person is told before.
 #[test]
 fn a_trial_of_the_other_component_is_named() {

@@ -6,7 +6,7 @@ use update_protocol::profile::ImageState;
 
 use crate::fake::Script;
 use crate::fake_table::Table;
-use crate::made::TABLE;
+use crate::made::{IMAGE_LEN, TABLE};
 use crate::revocation::warnings;
 use crate::slots::fake_server::{Answer, FakeServer};
 use crate::{Bench, Ended};
@@ -82,6 +82,70 @@ fn what_an_earlier_update_has_begun_is_told_with_what_to_do() {
         assert_eq!(told, words.len(), "{}", ended.stdout);
         assert!(words.iter().all(|words| ended.stdout.contains(words)), "{}", ended.stdout);
     }
+}
+
+/// Of a target that is asked for alone nothing is said of the others, and of a server that is away nothing at all.
+#[test]
+fn who_has_nothing_newer_is_told_as_it_is() {
+    let bench = Bench::new();
+    let server = serving(&bench, ("firmware", "release.suit"), ("both", none));
+    let _device = bench.with_table(|_, script| script.active_sequence = 6);
+    let url = server.url();
+    let people = || {
+        let all = ["update", "--server", &url, "--target", "firmware", "--anchor", "root.cose", "--yes"];
+        String::from_utf8(bench.command(&all).output().unwrap().stdout).unwrap()
+    };
+    let online = people();
+    assert!(online.ends_with("; the server's newest release of firmware (5) is no newer.\n"), "{online}");
+    drop(server);
+    let away = people();
+    let words = "; the newest release of firmware that was fetched earlier (5) is no newer, and the server could not be asked.\n";
+    assert!(away.ends_with(words), "{away}");
+}
+
+/// Who asks for one target misses what comes in one with the other.
+#[test]
+fn who_asks_for_one_target_is_told_of_a_release_of_both() {
+    let bench = Bench::new();
+    let asked = |server: &FakeServer, target: &str| {
+        let ended = bench.run(&[
+            "update",
+            "--server",
+            &server.url(),
+            "--target",
+            target,
+            "--anchor",
+            "root.cose",
+            "--yes",
+        ]);
+        ended.is_error("no-release", 7);
+        ended.last["error"]["hint"].as_str().unwrap().contains("without --target")
+    };
+    let device = bench.with_table(|_, _| ());
+    let of_both = serving(&bench, ("both", "both.suit"), ("table", none));
+    assert!(asked(&of_both, "firmware") && asked(&of_both, "table"));
+    let of_a_table = serving(&bench, ("table", "table.suit"), ("both", none));
+    assert!(!asked(&of_a_table, "firmware"));
+    assert_eq!(device.asked(), []);
+    drop(device);
+    // A device without a table takes none.
+    let _device = bench.device(|_| ());
+    assert!(!asked(&of_both, "firmware"));
+}
+
+/// One count for firmware and table.
+#[test]
+fn a_download_of_both_counts_the_bytes_of_both() {
+    let bench = Bench::new();
+    let server = serving(&bench, ("both", "both.suit"), ("table", none));
+    let _device = bench.with_table(|_, _| ());
+    let ended = fetch(&bench, &server);
+    let events = ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let downloads: Vec<_> = events.filter(|event| event["event"] == "download").collect();
+    let total = IMAGE_LEN + TABLE.len();
+    assert!(downloads.iter().all(|event| event["total"] == total), "{downloads:?}");
+    let counted: Vec<_> = downloads.iter().map(|event| event["bytes"].as_u64().unwrap()).collect();
+    assert!(counted.is_sorted() && counted.last() == Some(&(total as u64)), "{counted:?}");
 }
 
 /// It waits for something that is newer, and there is nothing: that is no good end.

@@ -278,7 +278,14 @@ async fn release_for(device: &Device, cache: &Cache, server: &FakeServer) -> Res
         Component::Firmware => Shelf::Firmware,
         Component::Table => Shelf::Table,
     };
-    asked_for(&mut device.clone(), Question { shelf, above: None }, cache, server, HostChecks::Enforced).await
+    asked_for(
+        &mut device.clone(),
+        Question { shelf, above: None, asks_alone: false },
+        cache,
+        server,
+        HostChecks::Enforced,
+    )
+    .await
 }
 
 async fn asked_for(

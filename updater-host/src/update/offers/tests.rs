@@ -13,8 +13,16 @@ fn offered(component: Component, answer: &str) -> Offered {
     let shelf = Shelf::Both;
     let offer = match answer {
         "new" => Ok(Offer::Release(Release::default())),
-        "old" => Ok(Offer::Older(ReleaseName { version: None, sequence: None, manifest_digest: None })),
-        "none" => Err(Error::NoRelease { vendor: uuid::Uuid::nil(), class: uuid::Uuid::nil(), shelf }),
+        "old" => Ok(Offer::Older {
+            newest: ReleaseName { version: None, sequence: None, manifest_digest: None },
+            words: String::new(),
+        }),
+        "none" => Err(Error::NoRelease {
+            vendor: uuid::Uuid::nil(),
+            class: uuid::Uuid::nil(),
+            shelf,
+            has_both: false,
+        }),
         "withdrawn" => Err(Error::NotOffered { detail: "d".to_owned() }),
         "offline" => Err(unreachable()),
         "busy" => {
@@ -45,7 +53,7 @@ fn brought_of(answers: &str, is_there: bool, is_away: bool) -> Vec<String> {
         };
         let offer = match offered.offer {
             Ok(Offer::Release(_)) => "new".to_owned(),
-            Ok(Offer::Older(_)) => "old".to_owned(),
+            Ok(Offer::Older { .. }) => "old".to_owned(),
             Err(error) => error.code(),
         };
         format!("{which} {offer}")

@@ -5,7 +5,7 @@ use update_protocol::profile::{ImageState, Mode, StateRecord};
 use super::*;
 
 const TABLE: &[u8] = b"0..80 bar, 4 s";
-const BOTH: Question = Question { shelf: Shelf::Both, above: None };
+const BOTH: Question = Question { shelf: Shelf::Both, above: None, asks_alone: false };
 
 /// A device with a table, whose floors and active sequence numbers are these: of the firmware, of the table.
 fn device_at(floors: [u64; 2], active: [u64; 2]) -> Device {
@@ -75,7 +75,7 @@ fn told(offer: Result<Offer, Error>) -> String {
             Some(table) => format!("{} and {}", release.image.len(), String::from_utf8_lossy(&table.image)),
             None => release.image.len().to_string(),
         },
-        Ok(Offer::Older(_)) => "older".to_owned(),
+        Ok(Offer::Older { .. }) => "older".to_owned(),
         Err(error) => error.code(),
     }
 }
@@ -102,7 +102,7 @@ async fn a_release_of_both_comes_with_its_table_and_is_kept() {
     assert_eq!(told(served.ask(&mut device, BOTH, &cache).await), of_both());
     for shelf in [Shelf::Firmware, Shelf::Table] {
         device.turn(shelf.component()).unwrap();
-        let question = Question { shelf, above: None };
+        let question = Question { shelf, above: None, asks_alone: false };
         assert_eq!(told(served.ask(&mut device, question, &cache).await), "server-refused");
     }
     device.turn(Component::Firmware).unwrap();
@@ -120,7 +120,7 @@ async fn host55_what_answers_a_question_for_both_installs_both_and_each_half_is_
     let ask = async |served: &Served, shelf: Shelf| {
         let mut device = device_at([4, 4], [4, 4]);
         device.turn(shelf.component()).unwrap();
-        told(served.ask(&mut device, Question { shelf, above: None }, &cache).await)
+        told(served.ask(&mut device, Question { shelf, above: None, asks_alone: false }, &cache).await)
     };
     for half in [Made::good(), Made::good().of_table(5)] {
         assert_eq!(ask(&of(half), Shelf::Both).await, "component-unsupported");
@@ -194,7 +194,7 @@ async fn what_is_not_beyond_a_release_of_both_is_older() {
         let mut device = device_at([4, 4], [4, 4]);
         device.turn(shelf.component()).unwrap();
         for (above, expected) in [(Some(5), "older"), (Some(6), "older"), (Some(4), "22"), (None, "22")] {
-            let question = Question { shelf, above };
+            let question = Question { shelf, above, asks_alone: false };
             assert_eq!(told(served.ask(&mut device, question, &cache).await), expected, "{above:?}");
             let images = served.server.requests().iter().any(|it| it.path.starts_with("/v1/images"));
             assert!(!images || expected == "22", "{above:?}");
@@ -236,7 +236,7 @@ async fn what_is_older_is_so_for_a_device_in_its_loader() {
             let mut device = device_at([6, 6], [6, 6]);
             (device.state.mode, device.state.image) = (mode, image);
             device.turn(shelf.component()).unwrap();
-            let offer = served.ask(&mut device, Question { shelf, above }, &cache).await;
+            let offer = served.ask(&mut device, Question { shelf, above, asks_alone: false }, &cache).await;
             assert_eq!(told(offer), expected, "{shelf:?} {mode:?} {image:?}");
         }
     }
