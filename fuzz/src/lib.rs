@@ -7,6 +7,7 @@
 
 mod blocks;
 mod ceremony;
+mod description;
 mod device;
 mod files;
 mod http;
@@ -29,10 +30,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 21] = [
     Target { name: "envelope", run: manifest::envelope, seeds: manifest::envelope_seeds },
     Target { name: "commands", run: manifest::commands, seeds: manifest::commands_seeds },
     Target { name: "tree", run: manifest::tree, seeds: manifest::tree_seeds },
+    Target { name: "description", run: description::description, seeds: description::description_seeds },
     Target { name: "record", run: records::record, seeds: records::record_seeds },
     Target { name: "chain", run: records::chain, seeds: records::chain_seeds },
     Target { name: "encryption", run: secrets::encryption, seeds: secrets::encryption_seeds },

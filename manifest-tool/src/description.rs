@@ -39,17 +39,26 @@ const DIGESTS: [(&str, DigestAlgorithm); 5] = [
 
 /// A description as it was read, and the files that it names.
 #[derive(Debug)]
-pub(crate) struct Description {
-    pub(crate) composition: Composition,
-    pub(crate) files: Vec<PathBuf>,
+pub struct Description {
+    /// The envelope.
+    pub composition: Composition,
+    /// What was read for it.
+    pub files: Vec<PathBuf>,
 }
 
 impl Description {
     /// Reads a description and the files that it names.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = read(path, MAX_DESCRIPTION_LEN)?;
+        Self::parse(path, &read(path, MAX_DESCRIPTION_LEN)?)
+    }
+
+    /// Reads what is in the file of a description, and the files that it names, relative to `path`.
+    ///
+    /// # Errors
+    /// [`Error::Description`] with the line, from 1; of a file that cannot be read, or is no envelope where one is named, its own.
+    pub fn parse(path: &Path, file: &[u8]) -> Result<Self, Error> {
         let refused = |line, what| Error::Description { path: path.to_owned(), line, what };
-        let Ok(text) = std::str::from_utf8(trust::host::without_mark(&file)) else {
+        let Ok(text) = std::str::from_utf8(trust::host::without_mark(file)) else {
             return Err(refused(1, "it is not UTF-8".to_owned()));
         };
         let line_at = |at: usize| 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();

@@ -13,7 +13,7 @@ pub mod commands;
 pub mod confirm;
 pub mod custody;
 mod describe;
-mod description;
+pub mod description;
 mod encryption;
 pub mod error;
 pub mod files;
