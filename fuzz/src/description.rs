@@ -36,15 +36,13 @@ pub(crate) fn description(data: &[u8]) -> bool {
     if std::str::from_utf8(data).is_ok_and(leads_outside) {
         return false;
     }
-    let composition = match Description::parse(&folder().join("description.toml"), data) {
-        Ok(Description { composition, .. }) => composition,
-        Err(Error::Description { line, .. }) => {
-            let lines = 1 + data.iter().filter(|byte| **byte == b'\n').count();
-            assert!((1..=lines).contains(&line), "line {line} of {lines}");
-            return false;
-        }
-        Err(_) => return false,
-    };
+    let parsed = Description::parse(&folder().join("description.toml"), data);
+    if let Err(Error::Description { line, .. }) = &parsed {
+        let lines = 1 + data.iter().filter(|byte| **byte == b'\n').count();
+        assert!((1..=lines).contains(line), "line {line} of {lines}");
+    }
+    // A file that it names cannot be read, or is no envelope.
+    let Ok(Description { composition, .. }) = parsed else { return false };
     let Ok(envelope) = composition.compose() else { return false };
     let tree = EnvelopeTree::read(&envelope).unwrap();
     assert_eq!(tree.manifest.sequence_number, composition.sequence_number);

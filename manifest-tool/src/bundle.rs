@@ -38,6 +38,9 @@ pub enum MemberFault {
     OtherUri(String),
     #[error("has a member {0:?} already")]
     There(String),
+    /// No digest that is signed is of it.
+    #[error("has a member {0:?}, and its manifest fetches nothing from there: nobody signed it")]
+    NotFetched(String),
 }
 
 impl MemberFault {
@@ -48,6 +51,7 @@ impl MemberFault {
             Self::Ambiguous(_) => "member-ambiguous",
             Self::OtherUri(_) => "uri-not-integrated",
             Self::There(_) => "member-exists",
+            Self::NotFetched(_) => "member-not-fetched",
         }
     }
 
@@ -62,17 +66,20 @@ impl MemberFault {
             Self::OtherUri(_) => {
                 "Make the release with create --integrated and sign it: the URI is signed too."
             }
+            Self::NotFetched(_) => "Take it out: manifest-tool extract --uri URI.",
             Self::There(_) => "Pass each image once, and take out with manifest-tool extract what is there.",
         }
     }
 }
 
 /// What is in an envelope, and is what the manifest names.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Inside {
     pub image: bool,
     /// Of a manifest with a table beside other components.
     pub table: bool,
+    /// URIs of the members that were compared with nothing.
+    pub not_compared: Vec<String>,
 }
 
 /// A file with an envelope, with or without integrated members.
@@ -134,17 +141,37 @@ impl<'p> Bundle<'p> {
     pub fn check_release(&self) -> Result<Option<Inside>, Error> {
         let TakenApart { envelope, payloads } = self.taken_apart();
         let Ok(inspection) = inspect(&envelope) else { return Ok(None) };
-        let Ok(ReleaseImages { first, second, table }) = inspection.images() else { return Ok(None) };
+        let Ok(images) = inspection.images() else { return Ok(None) };
+        let not_compared = not_fetched(&payloads, &images).map(str::to_owned).collect();
+        let ReleaseImages { first, second, table } = images;
         let check = |named: &ImageReference<'_>| self.check_inside(&payloads, named, match_image);
         let second = second.as_ref().map(check).transpose()?.unwrap_or_default();
         let table = table.as_ref().map(check).transpose()?.unwrap_or_default();
-        Ok(Some(Inside { image: check(&first)? || second, table }))
+        Ok(Some(Inside { image: check(&first)? || second, table, not_compared }))
+    }
+
+    /// Fails if a member is one that the manifest fetches for no image: nothing that is signed says what it is.
+    pub fn must_be_fetched(
+        &self,
+        payloads: &[(&str, &[u8])],
+        images: &ReleaseImages<'_>,
+    ) -> Result<(), Error> {
+        let first = not_fetched(payloads, images).next();
+        first.map_or(Ok(()), |uri| Err(self.fault(MemberFault::NotFetched(uri.to_owned()))))
     }
 
     /// The name of an integrated member for people.
     pub fn name_of(&self, uri: &str) -> PathBuf {
         format!("{}{uri}", self.path.display()).into()
     }
+}
+
+/// The members that a manifest fetches for none of its images.
+fn not_fetched<'a>(
+    payloads: &[(&'a str, &[u8])],
+    images: &ReleaseImages<'_>,
+) -> impl Iterator<Item = &'a str> {
+    payloads.iter().map(|(uri, _)| *uri).filter(|uri| images.iter().all(|image| image.uri != *uri))
 }
 
 /// What a release installs, one for each slot that has its own: those of a device's walk.

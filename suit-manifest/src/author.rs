@@ -38,7 +38,7 @@ pub use composition::{Composition, Identifier, LanguageText};
 pub use diagnostic::{NotationError, diagnostic_notation};
 pub use inspect::{Inspection, inspect};
 pub use members::{TakenApart, bare, integrate, sever, sign_alone, take_apart, take_out};
-pub use outline::{Outline, algorithm_name, digest_name, outline, structure_name};
+pub use outline::{Outline, algorithm_name, digest_name, identifier_words, outline, structure_name};
 pub use sequences::{Awaited, Command, Parameter, Sequences, compose};
 
 /// Longest other text, bytes.

@@ -174,7 +174,7 @@ reasons! {
         "Sign it with manifest-tool sign.";
     0x0207 SignatureMultiple "signature-multiple" 2 5
         "The authentication wrapper contains several signatures."
-        "Sign again; manifest-tool sign replaces the signature.";
+        "Sign the unsigned envelope; manifest-tool sign replaces one signature only.";
     0x0208 DigestAlgorithmUnsupported "digest-algorithm-unsupported" 3 5
         "The digest algorithm is unsupported; only SHA-256 is."
         "Create the manifest with SHA-256 digests.";

@@ -146,6 +146,7 @@ impl Publish {
         let manifest = ManifestView::of_inspection(&inspection).map_err(refused)?;
         manifest.warn_of_recipients();
         let named_images = inspection.images().map_err(refused)?;
+        bundle.must_be_fetched(&payloads, &named_images)?;
         let by_option = by_option(&named_images);
         let ReleaseImages { first, second, table } = named_images;
         if second.is_none() && self.second_image.is_some() {

@@ -27,7 +27,7 @@ use crate::two_steps::{Hand, ToBeSigned, TwoStepArguments};
 /// Sign an envelope with a release key
 #[derive(clap::Args, Clone, Debug)]
 pub struct Sign {
-    /// Envelope to sign; an existing signature is replaced, unless --add says otherwise
+    /// Envelope to sign; its signature is replaced, unless --add says otherwise
     #[arg(value_name = "U.suit")]
     envelope: PathBuf,
     #[command(flatten)]
@@ -165,7 +165,7 @@ impl<'p> Release<'p> {
         if claims.scope().is_limited_to_serials() {
             return Err(Error::refused(credential, Reason::ScopeDevice, 0));
         }
-        release.manifest()?;
+        release.manifest()?.warn_of_recipients();
         Ok(release)
     }
 
@@ -179,9 +179,7 @@ impl<'p> Release<'p> {
         let refused = |error| Error::refused_manifest(self.paths.0, error);
         let inspection = inspect(&self.envelope).map_err(refused)?;
         must_be_of_no_device(self.paths.0, &inspection)?;
-        let view = ManifestView::of_inspection(&inspection).map_err(refused)?;
-        view.warn_of_recipients();
-        Ok(view)
+        ManifestView::of_inspection(&inspection).map_err(refused)
     }
 
     /// What the key of the credential has to sign.

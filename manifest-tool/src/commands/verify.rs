@@ -196,6 +196,7 @@ impl Verify {
         images: &ReleaseImages<'_>,
         check: impl Fn(&Path, &[u8], &ImageReference<'_>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
+        bundle.must_be_fetched(&apart.payloads, images)?;
         let ReleaseImages { first, second, table } = images;
         // --image takes that of either slot.
         let options: Vec<_> = [("--image", *first)]

@@ -230,6 +230,16 @@ fn suit36_another_image_is_neither_integrated_nor_extracted() {
     assert_eq!((run.exit, &run.object()["image_matches"]), (0, &json!(false)), "{run:?}");
     assert!(run.stderr.contains("not compared with a digest"), "{run:?}");
     assert_eq!(workshop.read("out.bin"), other);
+    // Nothing is verified of a file that has what nobody signed, be it beside the right image.
+    let image = workshop.read("image.bin");
+    let beside: [(&str, &[u8]); 2] = [("#image", &image), ("#x", &other)];
+    workshop.write("beside.suit", &integrate(&workshop.read("integrated.suit"), &beside).unwrap());
+    for line in ["bundle.suit --anchor root.cose", "bundle.suit --anchor root.cose --image image.bin"] {
+        let lines = [line.to_owned(), line.replace("bundle", "beside")];
+        for line in lines.map(|line| format!("verify {line}")) {
+            assert_eq!(workshop.refused(&split(&line)), ("member-not-fetched".into(), 5), "{line}");
+        }
+    }
 }
 
 #[test]
@@ -279,6 +289,11 @@ fn suit36_keys_alone_compare_what_is_in_the_envelope() {
     }
     // What no manifest names is not compared.
     workshop.write("changed.suit", &integrate(&release, &[("#x", &other)]).unwrap());
+    let verified = workshop.ok(&split(&bare("changed.suit --image image.bin")));
+    assert_eq!(verified["image_component"], "\"app\"");
+    assert_eq!(verified["members_not_compared"], json!(["#x"]));
+    assert_eq!(verified["not_checked"].as_array().unwrap().last(), Some(&json!("members")));
+    assert!(workshop.run(&split(&bare("changed.suit"))).stdout.contains("member \"#x\""));
     assert_eq!(workshop.ok(&split(&bare("changed.suit")))["image_verified"], false);
     // Each slot has its own.
     workshop.two_slots();
@@ -337,6 +352,7 @@ fn suit36_keys_alone_compare_what_is_in_the_envelope_of_another_tool() {
     assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(true)));
     let (_, verified) = verify(&[("#secret", &workshop.read("i.enc"))]);
     assert_eq!((&verified["image_verified"], &verified["table_verified"]), (&json!(false), &json!(false)));
+    assert_eq!(verified["members_not_compared"], json!(["#secret"]));
     // One stands in for the other as little as a changed one.
     for members in [[("#first", &second), ("#second", &second)], [("#first", &first), ("#second", &first)]] {
         let members = members.map(|(uri, content)| (uri, content.as_slice()));

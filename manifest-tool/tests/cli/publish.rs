@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use suit_manifest::author::integrate;
 
 use super::fake_server::{FakeServer, publish_arguments};
 use super::members::with_integrated;
@@ -81,6 +82,9 @@ fn suit36_an_image_in_the_envelope_is_published_beside_it() {
     workshop.write("changed.suit", &changed);
     let refused = workshop.refused(&[&common[..], &["changed.suit"]].concat());
     assert_eq!(refused, ("image-digest-mismatch".into(), 5));
+    let stray = integrate(&workshop.read("bundle.suit"), &[("#x", b"what nobody signed")]).unwrap();
+    workshop.write("stray.suit", &stray);
+    assert_eq!(workshop.refused(&[&common[..], &["stray.suit"]].concat()), ("member-not-fetched".into(), 5));
     let twice = workshop.refused(&[&common[..], &["bundle.suit", "--image", "image.bin"]].concat());
     assert_eq!(twice, ("usage".into(), 2));
     assert!(server.take_sent().is_empty());

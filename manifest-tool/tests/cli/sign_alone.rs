@@ -1,6 +1,8 @@
 //! `sign --no-credential`: envelopes that devices of ours do not run, for devices that know the key.
 
+use serde_json::{Value, json};
 use suit_manifest::author::tree::{EnvelopeTree, MemberKey};
+use suit_manifest::author::{integrate, take_out};
 use suit_manifest::vocabulary::EnvelopeElement;
 use trust::author::SoftwareKey;
 
@@ -47,6 +49,34 @@ fn what_devices_of_others_run_is_signed() {
     workshop.ok(&split("verify again.suit --public-key radio.cose"));
     let words = workshop.run(&split(SIGN)).stdout;
     assert!(words.contains("holds under") && words.contains("devices of ours"), "{words}");
+}
+
+/// Of a dependency in the envelope the manifest's digest is the one that is named: neither another envelope stands in for it nor
+/// a changed one.
+#[test]
+fn a_dependency_is_compared() {
+    let workshop = desk();
+    workshop.ok(&split(SIGN));
+    let verify = "verify one.suit --public-key release.cose";
+    let radio = workshop.read("radio.suit");
+    let with = |radio: &[u8]| {
+        let rest = take_out(&workshop.read("signed.suit"), &["#radio.suit"]).unwrap();
+        workshop.write("one.suit", &integrate(&rest, &[("#radio.suit", radio)]).unwrap());
+    };
+    with(&radio);
+    let verified = workshop.ok(&split(verify));
+    assert_eq!(
+        (&verified["members_not_compared"], &verified["image_verified"]),
+        (&Value::Null, &json!(false))
+    );
+    let mut changed = radio.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    with(&changed);
+    assert_eq!(workshop.refused(&split(verify)).1, 5);
+    for other in [workshop.read("signed.suit").as_slice(), b"what a radio runs"] {
+        with(other);
+        assert_eq!(workshop.refused(&split(verify)), ("image-digest-mismatch".into(), 5));
+    }
 }
 
 /// The ledger beside a key says that it is a root; those of others are no matter of it.

@@ -131,7 +131,7 @@ fn manifest(room: &Room, tree: &ManifestTree<'_>) -> Vec<Outline> {
         (Element::Common, room.element(named(Element::Common), "", common(room, tree))),
     ];
     let reference = tree.reference_uri.map(|uri| (Element::ReferenceUri, format!("{uri:?}")));
-    let id = tree.component_id.as_ref().map(|id| (Element::ComponentId, identifier(id)));
+    let id = tree.component_id.as_ref().map(|id| (Element::ComponentId, identifier_words(id)));
     let version = tree.set_version.map(|version| (Element::SetVersion, values::version(version.numbers())));
     for (element, value) in [reference, id, version].into_iter().flatten() {
         parts.push((element, room.leaf(named(element), value)));
@@ -187,14 +187,16 @@ fn common(room: &Room, tree: &ManifestTree<'_>) -> Vec<Outline> {
     if !tree.dependencies.is_empty() {
         // suit-trust-domains section 5.2.2: an index, and the prefix if there is one.
         let dependencies = room.list(&tree.dependencies, |dependency| {
-            let prefix = dependency.prefix.as_ref().map(|prefix| format!("prefix {}", identifier(prefix)));
+            let prefix =
+                dependency.prefix.as_ref().map(|prefix| format!("prefix {}", identifier_words(prefix)));
             room.leaf(format!("dependency in component {}", dependency.index), prefix.unwrap_or_default())
         });
         parts.push(room.element("dependencies (1)", "", dependencies));
     }
     if !tree.components.is_empty() {
-        let component =
-            |(index, id): (usize, &Identifier<'_>)| room.leaf(format!("component {index}"), identifier(id));
+        let component = |(index, id): (usize, &Identifier<'_>)| {
+            room.leaf(format!("component {index}"), identifier_words(id))
+        };
         let components = room.list(tree.components.iter().enumerate(), component);
         parts.push(room.element("components (2)", "", components));
     }
@@ -205,7 +207,8 @@ fn common(room: &Room, tree: &ManifestTree<'_>) -> Vec<Outline> {
 }
 
 /// A component identifier, its byte strings as text where they are printable.
-fn identifier(segments: &[&[u8]]) -> String {
+#[must_use]
+pub fn identifier_words(segments: &[&[u8]]) -> String {
     let segment = |bytes: &&[u8]| match std::str::from_utf8(bytes) {
         Ok(text) if !text.is_empty() && trust::is_printable(text) => format!("{text:?}"),
         _ => values::hex(bytes),
@@ -216,7 +219,7 @@ fn identifier(segments: &[&[u8]]) -> String {
 /// The texts by language; `None` where they are not of their form.
 fn texts(room: &Room, tree: &ManifestTree<'_>) -> Option<Vec<Outline>> {
     let entries = tree.texts().ok()?;
-    let component = |id: &Identifier<'_>| Room::name(&format!("component {}", identifier(id)));
+    let component = |id: &Identifier<'_>| Room::name(&format!("component {}", identifier_words(id)));
     let components: Vec<String> = tree.components.iter().map(component).collect();
     let mut languages: Vec<Outline> = Vec::new();
     let mut language = ("", String::new());

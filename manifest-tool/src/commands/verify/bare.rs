@@ -53,6 +53,9 @@ pub(super) struct BareArguments {
 pub struct BareReport {
     verified: bool,
     image_verified: bool,
+    /// Components whose image `--image` is: of an encrypted release, those of what is sent, or of what is installed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_component: Option<String>,
     /// Of a release of firmware and a table.
     #[serde(skip_serializing_if = "Option::is_none")]
     table_verified: Option<bool>,
@@ -69,6 +72,9 @@ pub struct BareReport {
     keys: usize,
     blocks: Vec<AuthenticationView>,
     not_checked: Vec<&'static str>,
+    /// URIs of members of the envelope that are compared with no digest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members_not_compared: Vec<String>,
 }
 
 impl BareArguments {
@@ -110,27 +116,30 @@ impl BareArguments {
         let options = ["--image", "--table"];
         let compare =
             |path: Option<&Path>, named: &Named<'_>, other: Option<&Named<'_>>, [given, meant]: [_; 2]| {
-                let Some(path) = path else { return Ok(()) };
-                fits(path, named).map_err(|error| match other {
+                let Some(path) = path else { return Ok(None) };
+                fits(path, named).map(Some).map_err(|error| match other {
                     Some(other) if !is_standard(path) && fits(path, other).is_ok() => {
                         Error::misplaced(path, given, meant)
                     }
                     _ => error,
                 })
             };
-        compare(image, &named, named_table.as_ref(), options)?;
+        let image_component = compare(image, &named, named_table.as_ref(), options)?;
         let [first, second] = options;
         named_table
             .as_ref()
-            .map_or(Ok(()), |of_table| compare(table, of_table, Some(&named), [second, first]))?;
+            .map(|of_table| compare(table, of_table, Some(&named), [second, first]))
+            .transpose()?;
         let image_verified = image.is_some() || inside.image;
         let table_verified = named_table.map(|_| table.is_some() || inside.table);
         let mut not_checked = vec!["credential", "scope", "revocation", "device"];
         not_checked.extend((!image_verified).then_some("image"));
         not_checked.extend((table_verified == Some(false)).then_some("table"));
+        not_checked.extend((!inside.not_compared.is_empty()).then_some("members"));
         Ok(BareReport {
             verified: true,
             image_verified,
+            image_component,
             table_verified,
             image_decrypted: secret.is_some() && image.is_some(),
             table_decrypted: secret.is_some() && table.is_some(),
@@ -140,6 +149,7 @@ impl BareArguments {
             keys,
             blocks,
             not_checked,
+            members_not_compared: inside.not_compared,
         })
     }
 }
@@ -151,9 +161,12 @@ fn open(path: &Path) -> Result<VerifyingKey, Error> {
 
 impl Report for BareReport {
     fn lines(&self) -> String {
-        let image = match self.image_verified {
-            true => "yes",
-            false => "not compared: no --image was given, and none is in the envelope",
+        let image = match (self.image_verified, &self.image_component) {
+            (true, Some(component)) => format!("yes, that of component {component}"),
+            (true, None) => "yes".to_owned(),
+            (false, _) => {
+                "not compared: no --image was given, and the envelope has none that is named".to_owned()
+            }
         };
         let table_words = |is_verified| {
             if is_verified {
@@ -166,12 +179,15 @@ impl Report for BareReport {
             ("blocks hold", format!("yes, under {} of the given keys", self.keys)),
             ("manifest", format!("{} {}", self.digest_algorithm, self.manifest_digest)),
             ("sequence", self.sequence.to_string()),
-            ("image matches", image.to_owned()),
+            ("image matches", image),
         ];
         rows.extend(self.table_verified.map(|is| ("table matches", table_words(is).to_owned())));
         rows.extend(self.image_decrypted.then(|| ("image decrypts", "yes".to_owned())));
         rows.extend(self.table_decrypted.then(|| ("table decrypts", "yes".to_owned())));
         rows.extend(self.blocks.iter().flat_map(AuthenticationView::rows));
+        rows.extend(self.members_not_compared.iter().map(|uri| {
+            ("NOT compared", format!("member {uri:?} of the envelope: no digest in the manifest is of it"))
+        }));
         let not_checked =
             "whether these keys may sign it: no credential, scope, revocation, or device was looked at";
         rows.push(("NOT checked", not_checked.to_owned()));

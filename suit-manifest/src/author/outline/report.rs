@@ -1,7 +1,7 @@
 //! A SUIT report for people (draft-ietf-suit-report-18).
 
 use super::room::Room;
-use super::{Outline, as_cbor, digest, identifier, names, parameters, values};
+use super::{Outline, as_cbor, digest, identifier_words, names, parameters, values};
 use crate::report::{CapabilityTree, ComponentCapability, RecordEntry, RecordTree, ReportResult, ReportTree};
 use crate::vocabulary::{CapabilityElement, ReportElement, ReportReason, ReportResultElement};
 
@@ -31,7 +31,7 @@ fn report(tree: &ReportTree<'_>) -> Outline {
     let entries = room.list(&tree.records, |entry| match entry {
         RecordEntry::Record(one) => record(room, "record", one),
         RecordEntry::System(system) => {
-            let component = identifier(&system.component);
+            let component = identifier_words(&system.component);
             room.element(
                 format!("system properties of component {component}"),
                 "",
@@ -78,7 +78,7 @@ fn record(room: &Room, name: &str, record: &RecordTree<'_>) -> Outline {
 fn capabilities(room: &Room, tree: &CapabilityTree<'_>) -> Vec<Outline> {
     let component = |capability: &ComponentCapability<'_>| {
         let behind = if capability.is_prefix { ", and all that begin so" } else { "" };
-        room.leaf("component", format!("{}{behind}", identifier(&capability.identifier)))
+        room.leaf("component", format!("{}{behind}", identifier_words(&capability.identifier)))
     };
     let named = |element: CapabilityElement| names::capability(element.number().into());
     let mut parts =

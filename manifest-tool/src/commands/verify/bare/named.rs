@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use suit_manifest::argument::{AnyDigest, ParameterValue};
+use suit_manifest::author::identifier_words;
 use suit_manifest::author::tree::{
     ArgumentTree, CommandTree, Identifier, Integrated, ManifestTree, ParameterTree,
 };
@@ -22,7 +23,7 @@ const TABLE_SEGMENT: &[u8] = b"table";
 #[derive(Default)]
 pub(super) struct Named<'a> {
     /// Components of the manifest.
-    count: u64,
+    components: &'a [Identifier<'a>],
     /// Those of a table, and all others.
     table: Vec<u64>,
     others: Vec<u64>,
@@ -45,15 +46,15 @@ struct NamedDigest<'a> {
 }
 
 impl<'a> Named<'a> {
-    pub(super) fn of(manifest: &ManifestTree<'a>) -> Self {
+    pub(super) fn of(manifest: &'a ManifestTree<'a>) -> Self {
         let is_table = |id: &Identifier<'_>| id.first() == Some(&TABLE_SEGMENT);
         let (mut table, mut others) = (Vec::new(), Vec::new());
         for (index, id) in (0..).zip(&manifest.components) {
             if is_table(id) { &mut table } else { &mut others }.push(index);
         }
-        let count = manifest.components.len() as u64;
+        let components = manifest.components.as_slice();
         let dependencies = manifest.dependencies.iter().map(|dependency| dependency.index).collect();
-        let mut named = Self { count, table, others, dependencies, ..Self::default() };
+        let mut named = Self { components, table, others, dependencies, ..Self::default() };
         let sections = manifest.sections.iter().filter_map(|(_, member)| member.content());
         for commands in manifest.shared.iter().chain(sections) {
             named.sequence(commands, vec![0]);
@@ -64,7 +65,7 @@ impl<'a> Named<'a> {
     fn sequence(&mut self, commands: &[CommandTree<'a>], mut selected: Vec<u64>) {
         for command in commands {
             match &command.argument {
-                ArgumentTree::Index(index) => selected = index.selected(self.count),
+                ArgumentTree::Index(index) => selected = index.selected(self.components.len() as u64),
                 ArgumentTree::Parameters(parameters) => self.parameters(parameters, &selected),
                 ArgumentTree::ByComponent(components) => {
                     for (index, parameters) in components {
@@ -110,7 +111,8 @@ impl<'a> Named<'a> {
     }
 
     /// Compares the integrated members that the manifest fetches, each with the images of the components that it fetches it
-    /// for: whether there is one of an image, and of a table beside one. What is decrypted on the way has no digest here.
+    /// for: whether there is one of an image, and of a table beside one. What is decrypted on the way has no digest here, and
+    /// that of a dependency is of its manifest (suit-trust-domains section 5.6.4).
     pub(super) fn check_inside(
         &self,
         bundle: &Bundle<'_>,
@@ -119,10 +121,15 @@ impl<'a> Named<'a> {
         let has_table_beside = !self.table.is_empty() && !self.others.is_empty();
         let mut inside = Inside::default();
         for member in integrated {
+            let mut is_compared = false;
             for (components, _) in self.uris.iter().filter(|(_, uri)| *uri == member.uri) {
                 let theirs = self.of_components(components);
-                let is_dependency = components.iter().any(|index| self.dependencies.contains(index));
-                if is_dependency || theirs.images.is_empty() || !theirs.encryption_infos.is_empty() {
+                if theirs.images.is_empty() || !theirs.encryption_infos.is_empty() {
+                    continue;
+                }
+                is_compared = true;
+                if components.iter().any(|index| self.dependencies.contains(index)) {
+                    theirs.check_dependency(&bundle.name_of(member.uri), member)?;
                     continue;
                 }
                 theirs.check(&bundle.name_of(member.uri), member.content.bytes)?;
@@ -130,8 +137,22 @@ impl<'a> Named<'a> {
                 inside.image |= !is_table;
                 inside.table |= is_table;
             }
+            inside.not_compared.extend((!is_compared).then(|| member.uri.to_owned()));
         }
         Ok(inside)
+    }
+
+    /// Fails unless it is an envelope whose manifest, and what is severed from that, has a digest that is named here.
+    fn check_dependency(&self, path: &Path, member: &Integrated<'_>) -> Result<(), Error> {
+        let difference = match &member.envelope {
+            None => ImageDifference::Digest,
+            Some(Err(error)) => return Err(Error::refused_manifest(path, *error)),
+            Some(Ok(envelope)) if self.images.iter().any(|named| named.digest == envelope.digest) => {
+                return Ok(());
+            }
+            Some(Ok(_)) => ImageDifference::Digest,
+        };
+        Err(Error::ImageMismatch { path: path.to_owned(), difference })
     }
 
     /// The images of these components, and how they are decrypted.
@@ -140,18 +161,20 @@ impl<'a> Named<'a> {
         let images = self.images.iter().filter(|image| are_theirs(&image.components));
         let infos = self.encryption_infos.iter().filter(|(components, _)| are_theirs(components));
         Self {
+            components: self.components,
             images: images.cloned().collect(),
             encryption_infos: infos.cloned().collect(),
             ..Self::default()
         }
     }
 
-    /// Fails unless the file, or what the private key makes of it, is one of those that are named.
+    /// Fails unless the file, or what the private key makes of it, is one of those that are named; the components whose it is,
+    /// for people.
     pub(super) fn compare(
         &self,
         (envelope, path): (&Path, &Path),
         secret: Option<&AgreementSecret>,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let file = read(path, MAX_PAYLOAD_LEN)?;
         let Some(secret) = secret else { return self.check(path, &file) };
         if self.encryption_infos.is_empty() {
@@ -176,13 +199,13 @@ impl<'a> Named<'a> {
             let right = if theirs.images.is_empty() { self } else { &theirs };
             let checked = match opened {
                 Ok(image) => match right.check(path, &image) {
-                    Ok(()) => return Ok(image),
+                    Ok(_) => return Ok(image),
                     Err(error) => Err(error),
                 },
                 // Where the ciphertext is named too, another file is not laid at the door of the envelope.
                 Err(error) if error.kind == ErrorKind::ContentTag => {
                     refusal = Error::refused(envelope, error.into(), error.position);
-                    if self.images.len() > 1 { self.check(path, ciphertext) } else { Ok(()) }
+                    if self.images.len() > 1 { self.check(path, ciphertext).map(drop) } else { Ok(()) }
                 }
                 Err(error) if error.kind == ErrorKind::DeviceKeyUnknown => continue,
                 Err(error) => {
@@ -200,17 +223,25 @@ impl<'a> Named<'a> {
         Err(refusal)
     }
 
-    /// Fails unless the image is one of those that are named.
-    fn check(&self, path: &Path, image: &[u8]) -> Result<(), Error> {
+    /// Fails unless the image is one of those that are named; the components whose it is.
+    fn check(&self, path: &Path, image: &[u8]) -> Result<String, Error> {
         let len = image.len() as u64;
-        let sizes = self.images.iter().filter(|named| named.digest.is_of(image)).map(|named| named.size);
-        let difference = match sizes.min() {
+        let equal = self.images.iter().filter(|named| named.digest.is_of(image));
+        let difference = match equal.min_by_key(|named| named.size) {
             // Section 8.4.8.6: the digest is over so many bytes.
-            Some(Some(size)) if size != len => ImageDifference::Size(len, size),
-            Some(_) => return Ok(()),
+            Some(NamedDigest { size: Some(size), .. }) if *size != len => ImageDifference::Size(len, *size),
+            Some(named) => return Ok(self.words_of(&named.components)),
             None if self.images.is_empty() => ImageDifference::NoneNamed,
             None => ImageDifference::Digest,
         };
         Err(Error::ImageMismatch { path: path.to_owned(), difference })
+    }
+
+    fn words_of(&self, components: &[u64]) -> String {
+        let name = |index: &u64| {
+            let known = usize::try_from(*index).ok().and_then(|index| self.components.get(index));
+            known.map_or_else(|| index.to_string(), |id| identifier_words(id))
+        };
+        components.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 }
