@@ -113,12 +113,12 @@ pub enum Error {
         /// Longest that is read, bytes.
         limit: u64,
     },
-    /// Not a file of ours, nor a SUIT envelope.
+    /// Not a file that `inspect` shows, and what it is, if it is one of ours.
     #[error(
-        "{} is not an envelope, signed record, provisioning block, public key or image",
-        .0.display()
+        "{} is not an envelope, signed record, provisioning block, public key or image.{}",
+        .0.display(), instead(*.1)
     )]
-    FileUnknown(PathBuf),
+    FileUnknown(PathBuf, Option<Kind>),
     /// Not in the one encoding that diagnostic notation leads back to, or beyond a limit.
     #[error("{} has no exact notation: {fault}", path.display())]
     NoNotation { path: PathBuf, fault: NotationError },

@@ -65,6 +65,8 @@ pub struct Image {
     pub address: Option<u64>,
     /// Bytes of the input that lie outside of [`Options::range`].
     pub left_out: u64,
+    /// Bytes before and between its pieces, which are FF.
+    pub filled: u64,
 }
 
 /// Why there is no image.
@@ -308,7 +310,7 @@ fn plain(input: Cow<'_, [u8]>, options: &Options) -> Result<Image, ImageError> {
     if let Some(kind) = Kind::secret_in(&input) {
         return Err(ImageError::Secret(kind));
     }
-    Ok(Image { bytes: input.into_owned(), format: Format::Bin, address: None, left_out: 0 })
+    Ok(Image { bytes: input.into_owned(), format: Format::Bin, address: None, left_out: 0, filled: 0 })
 }
 
 /// ELF by its magic, the text formats by their first record, everything else as a plain binary.
@@ -355,11 +357,12 @@ fn assemble(pieces: Pieces<'_>, format: Format, options: &Options) -> Result<Ima
         }
     }
     let mut bytes = Vec::with_capacity(offset(end - base)?);
+    let filled = end - base - pieces.iter().map(|piece| piece.bytes.len() as u64).sum::<u64>();
     for piece in pieces {
         bytes.resize(offset(piece.address - base)?, ERASED);
         bytes.extend_from_slice(&piece.bytes);
     }
-    Ok(Image { bytes, format, address: Some(base), left_out })
+    Ok(Image { bytes, format, address: Some(base), left_out, filled })
 }
 
 /// An offset that [`MAX_IMAGE_LEN`] bounds.

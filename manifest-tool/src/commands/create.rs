@@ -10,10 +10,10 @@ use suit_manifest::Target;
 use suit_manifest::author::{SlotImage, UpdateDescription, image_uri, inspect};
 use trust::host::{Serial, VersionText};
 
-use crate::bundle::{INTEGRATED_URIS, TABLE_PLACE};
+use crate::bundle::{Bundle, INTEGRATED_URIS, TABLE_PLACE};
 use crate::describe::ManifestView;
 use crate::error::Error;
-use crate::files::{MAX_ENVELOPE_FILE_LEN, OverwriteArguments, is_standard, must_differ, read, write_all};
+use crate::files::{OverwriteArguments, is_standard, must_differ, read, write_all};
 use crate::identifiers::{Class, Vendor, device_id};
 use crate::image::{self, Format, Image, MAX_INPUT_LEN};
 use crate::output::{Report, table};
@@ -110,6 +110,8 @@ pub struct Created {
     image_address: Option<u64>,
     /// Bytes of the firmware file outside of `--range`.
     image_left_out: u64,
+    /// Bytes between its pieces, which are FF in the image.
+    image_filled: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     second_image_file: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -166,6 +168,7 @@ impl Create {
             image_format: image.format,
             image_address: image.address,
             image_left_out: image.left_out,
+            image_filled: image.filled,
             second_image_address: second.as_ref().and_then(|(image, _)| image.address),
             second_image_file: second.map(|(_, path)| path),
             table_file: self.table.clone().filter(|_| table.is_some()),
@@ -251,7 +254,8 @@ impl Create {
     /// A sequence number rises, never far, and within one vendor and class; tables of a class have numbers of their own.
     fn check_previous(&self, target: Target) -> Result<(), Error> {
         let Some(path) = &self.previous_release else { return Ok(()) };
-        let envelope = read(path, MAX_ENVELOPE_FILE_LEN)?;
+        let bundle = Bundle::read(path)?;
+        let envelope = bundle.taken_apart().envelope;
         let refused = |error| Error::refused_manifest(path, error);
         let previous = inspect(&envelope).map_err(refused)?;
         let image = previous.images().map_err(refused)?.first;
@@ -299,6 +303,9 @@ impl Report for Created {
         rows.extend(self.table_file.as_ref().map(|path| ("table file", path.display().to_string())));
         if self.image_left_out > 0 {
             rows.push(("left out", format!("{} bytes outside of --range", self.image_left_out)));
+        }
+        if self.image_filled > 0 {
+            rows.push(("filled", format!("{} bytes between its pieces, with FF", self.image_filled)));
         }
         rows.extend(self.manifest.rows());
         table(&rows)

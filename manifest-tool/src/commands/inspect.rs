@@ -88,6 +88,8 @@ enum Content {
     ProvisioningBlock(BlockView),
     PublicKey(KeyView),
     Image(PlainImageView),
+    /// With `--edn`: what is no file of ours, or what another command shows.
+    Cbor,
 }
 
 /// Envelope, or bare manifest.
@@ -171,7 +173,10 @@ impl Inspect {
                 "--edn would show the keys of the block; without it, inspect names them",
             ));
         }
-        let (content, refusal) = show(&self.file, &file)?;
+        let (content, refusal) = match Kind::of(&file) {
+            Some(Kind::Report) | None if self.edn => (Content::Cbor, None),
+            _ => show(&self.file, &file)?,
+        };
         let edn = self.edn.then(|| diagnostic_notation(&file)).transpose();
         let edn = edn.map_err(|fault| Error::NoNotation { path: self.file.clone(), fault })?;
         Ok(Inspected { verified: false, bytes: file.len(), refusal, edn, content })
@@ -208,10 +213,8 @@ fn show(path: &Path, file: &[u8]) -> Result<(Content, Option<Refusal>), Error> {
             | Kind::LineLog
             | Kind::Transcript
             | Kind::Report,
-        )
-        | None => {
-            return Err(Error::FileUnknown(path.to_owned()));
-        }
+        ) => return Err(Error::FileUnknown(path.to_owned(), Kind::of(file))),
+        None => return Err(Error::FileUnknown(path.to_owned(), None)),
     };
     Ok((content, None))
 }
@@ -358,6 +361,7 @@ impl Content {
             Self::ProvisioningBlock(view) => ("provisioning block", view.rows()),
             Self::PublicKey(view) => ("public key", view.rows()),
             Self::Image(view) => ("image", view.rows()),
+            Self::Cbor => ("CBOR", Vec::new()),
         }
     }
 }

@@ -68,13 +68,20 @@ impl Lint {
             );
             return Err(Error::usage(message));
         }
+        let reads = inspect(&release).and_then(|read| read.images());
+        let is_encrypted = reads.is_ok_and(|images| images.first.decrypted.is_some());
+        if self.range.is_some() && is_encrypted {
+            let message = "--range looks into the firmware, and this release has it encrypted: pass the envelope that create wrote, \
+                           and its image";
+            return Err(Error::usage(message));
+        }
         // Where devices refuse the manifest, that is a finding already.
         let named = images_of(&release).ok();
         let table = inspect(&release).and_then(|read| Ok(read.images()?.table)).ok().flatten();
         for (name, image) in images.unwrap_or_default() {
             found.extend(named.as_ref().and_then(|named| other(named, &name, &image)));
-            // Slot and range are those of the firmware.
-            if table.is_some_and(|table| match_image(&name, &image, &table).is_ok()) {
+            // Slot and range are those of the firmware; the bytes of what is sent encrypted are other ones.
+            if is_encrypted || table.is_some_and(|table| match_image(&name, &image, &table).is_ok()) {
                 continue;
             }
             let slot = self.slot_size.unwrap_or(u64::MAX);

@@ -30,7 +30,7 @@ impl Error {
             Self::File { action: FileAction::Read, .. } => "file-read",
             Self::File { action: FileAction::Write, .. } => "file-write",
             Self::FileTooLong { .. } => "file-too-long",
-            Self::FileUnknown(_) => "file-unknown",
+            Self::FileUnknown(..) => "file-unknown",
             Self::NoNotation { fault, .. } => match fault {
                 NotationError::NotExact => "no-notation",
                 NotationError::TooLong | NotationError::TooMany => "notation-too-long",
@@ -146,7 +146,7 @@ impl Error {
             | Self::LineLog { .. }
             | Self::NoLineLog(_)
             | Self::FileTooLong { .. }
-            | Self::FileUnknown(_)
+            | Self::FileUnknown(..)
             | Self::NoNotation { .. }
             | Self::SignatureForm { .. }
             | Self::Devices { .. }

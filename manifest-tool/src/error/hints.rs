@@ -4,6 +4,7 @@ use suit_manifest::Reason;
 use suit_manifest::author::NotationError;
 
 use super::Error;
+use crate::kind::Kind;
 
 impl Error {
     /// What to do about it, one sentence.
@@ -47,7 +48,11 @@ impl Error {
                 "Raise the limit on the size of files (ulimit -f), or write to another file system."
             }
             Self::File { .. } => "Check the path, its permissions and the free space.",
-            Self::FileTooLong { .. } | Self::FileUnknown(_) => "Check that you passed the right file.",
+            Self::FileUnknown(_, Some(Kind::Report)) => "Pass it to manifest-tool report show.",
+            Self::FileUnknown(..) => {
+                "Check that you passed the right file; with --edn, inspect shows any file of CBOR."
+            }
+            Self::FileTooLong { .. } => "Check that you passed the right file.",
             Self::NoNotation { fault, .. } => match fault {
                 NotationError::NotExact => "Omit --edn: manifest-tool inspect shows what can be read of it.",
                 NotationError::TooLong | NotationError::TooMany => {

@@ -88,6 +88,7 @@ fn base_is_the_address_of_the_first_byte() {
     let input = elf(&[(0x1004, b"text")]);
     let image = build(&input, based(0x1000)).unwrap();
     assert_eq!((image.bytes.as_slice(), image.address), (&b"\xff\xff\xff\xfftext"[..], Some(0x1000)));
+    assert_eq!(image.filled, 4);
     assert_eq!(build(&input, based(0x1005)), Err(ImageError::BelowBase(0x1004)));
     assert_eq!(build(b"plain", based(0)), Err(ImageError::NoAddresses));
 }
@@ -104,8 +105,8 @@ fn bad_layouts_are_refused() {
     ] {
         assert_eq!(image(&elf(segments)), Err(expected));
     }
-    let widest = image(&elf(&[(0x1000, b"text"), (far, b"data")])).unwrap();
-    assert_eq!(widest.len() as u64, 4 + MAX_GAP_LEN + 4);
+    let widest = build(elf(&[(0x1000, b"text"), (far, b"data")]), Options::default()).unwrap();
+    assert_eq!((widest.bytes.len() as u64, widest.filled), (4 + MAX_GAP_LEN + 4, MAX_GAP_LEN));
 }
 
 /// A file that loads the initial values of RAM to RAM: without a range it is one image with a gap of 384 MiB.

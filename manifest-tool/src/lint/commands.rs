@@ -14,6 +14,7 @@ use trust::cbor::Span;
 
 use super::{Code, Finding};
 use crate::blocks::algorithm_words;
+use crate::image::MAX_PAYLOAD_LEN;
 
 /// What the sequences do with a component.
 #[derive(Default)]
@@ -23,6 +24,8 @@ struct Use {
     size: Option<u64>,
     /// Commands that are run for it, each with the byte of the first one.
     commands: BTreeMap<i64, u32>,
+    /// Whether another one is decrypted out of it: it holds what is on its way, and no slot does.
+    is_source: bool,
 }
 
 impl Use {
@@ -123,6 +126,7 @@ impl Check<'_> {
     }
 
     fn parameters(&mut self, parameters: &[ParameterTree<'_>], selected: &[u64]) {
+        let decrypts = parameters.iter().any(|one| matches!(one.value, ParameterValue::EncryptionInfo(_)));
         for parameter in parameters {
             for component in selected {
                 let component = self.components.entry(*component).or_default();
@@ -130,6 +134,11 @@ impl Check<'_> {
                 if let ParameterValue::ImageSize(size) = parameter.value {
                     component.size = component.size.max(Some(size));
                 }
+            }
+            if let ParameterValue::SourceComponent(source) = parameter.value
+                && decrypts
+            {
+                self.components.entry(source).or_default().is_source = true;
             }
             if let ParameterValue::EncryptionInfo(info) = parameter.value {
                 self.encryption(info, parameter.position);
@@ -199,8 +208,15 @@ impl Check<'_> {
             let message = format!("component {index} is written, and nothing compares it with a digest");
             push(Code::ImageUnchecked, message, written);
         }
+        if let Some(size) = component.size.filter(|size| *size > MAX_PAYLOAD_LEN) {
+            let message = format!(
+                "the image of component {index} has {size} bytes, and no tool of ours takes more than {MAX_PAYLOAD_LEN}"
+            );
+            self.found.push(Finding::new(Code::TooLong, message));
+        }
         if let (Some(size), Some(slot)) = (component.size, slot_size)
             && size > slot
+            && !component.is_source
         {
             let message = format!("the image of component {index} has {size} bytes, and the slot {slot}");
             self.found.push(Finding::new(Code::SlotTooSmall, message));

@@ -115,7 +115,10 @@ fn the_number_of_a_release_of_both_is_above_both() {
     let workshop = workshop();
     workshop.ok(&split(CREATE));
     workshop.ok(&split(SIGN));
-    for previous in ["both.suit", "u.suit"] {
+    // With what is integrated in it, too.
+    workshop.ok(&split(&format!("{CREATE} --integrated").replace("--out u.suit", "--out i.suit")));
+    workshop.ok(&split("integrate i.suit --image f.bin --out one.suit"));
+    for previous in ["both.suit", "u.suit", "one.suit"] {
         let next = |sequence| {
             CREATE.replace(
                 "--sequence 7",

@@ -171,6 +171,16 @@ fn suit38_the_notation_of_a_file_is_all_that_is_printed() {
         let object = workshop.ok(&["inspect", "--edn", file]);
         assert_eq!(object["edn"], shown.stdout.trim_end(), "{file}");
     }
+    // What is no file of ours, and what another command shows.
+    for (content, notation) in [(&b"\x82\x01\x02"[..], "[\n  1,\n  2\n]"), (b"\xa1\x01\x02", "{\n  1: 2\n}")]
+    {
+        workshop.write("any", content);
+        let shown = workshop.ok(&["inspect", "--edn", "any"]);
+        assert_eq!((&shown["edn"], &shown["kind"]), (&notation.into(), &"cbor".into()), "{shown}");
+        assert_eq!(workshop.refused(&["inspect", "any"]), ("file-unknown".into(), 5));
+    }
+    workshop.write("any", &[&[0x81; 70][..], &[0]].concat());
+    assert_eq!(workshop.refused(&["inspect", "--edn", "any"]), ("no-notation".into(), 5));
     // Not CBOR; a longer head than needed.
     workshop.write("long.suit", b"\xd8\x6b\xb8\x00");
     workshop.ok(&["key", "public", "root.cose", "--format", "spki", "--out", "root.spki"]);

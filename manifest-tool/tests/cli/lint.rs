@@ -6,6 +6,7 @@ use serde_json::Value;
 use suit_manifest::author::{Command, Parameter, Sequences, UpdateDescription, compose, create, integrate};
 
 use super::members::{rebuilt, wrap};
+use super::openssl::openssl;
 use super::workshop::{Workshop, split};
 
 pub(super) fn update() -> UpdateDescription {
@@ -104,8 +105,10 @@ fn suit37_each_fault_of_an_envelope_is_found() {
     });
     let mut bad_text = vec![0xa1, 0x61, b'1', 0xa0];
     bad_text = wrap(&bad_text);
+    let huge = UpdateDescription { image_size: 64 * 1024 * 1024 + 17, ..update() };
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         ("as made", plain.clone(), &["unsigned"]),
+        ("64 MiB, a tag and a byte", create(&huge).unwrap(), &["unsigned", "too-long"]),
         (
             "a URI",
             without(|it| !matches!(it, Parameter::Uri(_))),
@@ -276,6 +279,27 @@ fn suit37_each_component_is_judged_by_its_own_parameters() {
             assert_eq!(run.stdout.contains(&words), has_size && is_said, "{what}: {run:?}");
         }
     }
+}
+
+/// What is encrypted has no addresses, and the bytes of its tag are in no slot.
+#[test]
+fn what_is_encrypted_is_measured_by_its_manifest() {
+    let workshop = Workshop::with_release();
+    openssl(&workshop, "genpkey -algorithm X25519 -out reader.pem");
+    openssl(&workshop, "pkey -in reader.pem -pubout -out reader.pub");
+    workshop.ok(&split(
+        "encrypt unsigned.suit --image image.bin --public-key reader.pub --out e.suit --ciphertext-out e.bin",
+    ));
+    let others = ["unsigned", "unsupported", "unsupported"];
+    let codes = |line: &str| {
+        let mut codes = found(&workshop, line);
+        codes.sort();
+        codes
+    };
+    assert_eq!(codes("e.suit --image e.bin --slot-size 5000"), others);
+    assert!(codes("e.suit --image e.bin --slot-size 4999").contains(&"slot-too-small".to_owned()));
+    let range = "lint e.suit --image e.bin --range 0x08000000..0x08002000";
+    assert_eq!(workshop.refused(&split(range)), ("usage".into(), 2));
 }
 
 /// A range is that of an image, the one that is given or the one in the envelope.

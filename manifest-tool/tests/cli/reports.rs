@@ -71,6 +71,10 @@ fn a_report_is_verified_with_the_key_of_its_device_and_says_what_became_of_the_r
     {
         assert!(words.contains(word), "{word}: {words}");
     }
+    // Another command shows it; its notation is as exact as that of anything else.
+    let run = workshop.run(&split("inspect a.report"));
+    assert!(run.exit == 5 && run.stderr.contains("manifest-tool report show"), "{run:?}");
+    assert!(workshop.ok(&split("inspect --edn a.report"))["edn"].as_str().unwrap().starts_with("17("));
     // It says nothing of another release.
     let other = format!("{BY_BLOCK} --release out/A-0002.suit");
     assert_eq!(workshop.refused(&split(&other)), ("report-of-another-release".into(), 5));
