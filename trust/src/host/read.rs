@@ -56,9 +56,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
 /// [`ReadError`]
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
-    let file = open_file(path)?;
-    reserve(&file, limit, &mut bytes);
-    read_limited(file, limit, &mut bytes)?;
+    read_opened(&open_file(path)?, limit, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -88,17 +86,26 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// [`ReadError`]; `bytes` may hold a part of the file then.
 pub fn open_limited(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
-    let file = File::open(path)?;
-    reserve(&file, limit, bytes);
-    read_limited(file, limit, bytes)
+    read_opened(&File::open(path)?, limit, bytes)
 }
 
-/// Memory for a file at once: to grow in steps is to copy. What is no file, or another one by the time that it is read, has a
-/// length of its own.
-fn reserve(file: &File, limit: u64, bytes: &mut Vec<u8>) {
-    let len = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
-    // A byte more, at which the end is found.
-    bytes.reserve(usize::try_from(len).unwrap_or_default().saturating_add(1));
+/// What is no file, such as a pipe, has no length.
+fn read_opened(file: &File, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+    let len = file.metadata().ok().filter(std::fs::Metadata::is_file).map_or(0, |metadata| metadata.len());
+    read_of_len(file, len, limit, bytes)
+}
+
+/// Reads what had `len` bytes when it was opened. One that is shorter by then is being written anew, and half of a file is none;
+/// a log that grows is whole.
+fn read_of_len(reader: impl Read, len: u64, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+    // Memory at once, since to grow in steps is to copy; and a byte more, at which the end is found.
+    bytes.reserve(usize::try_from(len.min(limit)).unwrap_or_default().saturating_add(1));
+    let before = bytes.len();
+    read_limited(reader, limit, bytes)?;
+    if (bytes.len().saturating_sub(before) as u64) < len {
+        return Err(io::Error::other("another program writes it: it got shorter while it was read").into());
+    }
+    Ok(())
 }
 
 /// Whether these bytes stand somewhere in a file.
@@ -166,4 +173,25 @@ pub fn read_limited(reader: impl Read, limit: u64, bytes: &mut Vec<u8>) -> Resul
     // One byte more tells a file of the limit from a longer one.
     let count = reader.take(limit.saturating_add(1)).read_to_end(bytes)?;
     if count as u64 > limit { Err(ReadError::TooLong(limit)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_gets_shorter_is_not_read_in_half() {
+        let read = |content: &[u8], len, limit| {
+            let mut bytes = b"before".to_vec();
+            read_of_len(content, len, limit, &mut bytes).map(|()| bytes)
+        };
+        assert_eq!(read(b"whole", 5, 9).unwrap(), b"beforewhole");
+        assert_eq!(read(b"whole, and grown", 5, 99).unwrap(), b"beforewhole, and grown");
+        assert!(
+            matches!(read(b"half", 5, 9), Err(ReadError::Io(error)) if error.to_string().contains("shorter"))
+        );
+        assert!(matches!(read(b"too long", 5, 7), Err(ReadError::TooLong(7))));
+        // A pipe says no length.
+        assert_eq!(read(b"piped", 0, 9).unwrap(), b"beforepiped");
+    }
 }
