@@ -11,6 +11,9 @@ use trust::blocks::{Algorithm, CoseStructure, Keys, Outcome, Part, Verdict, judg
 
 use crate::describe::kid;
 
+/// EdDSA, which RFC 9864 section 5 deprecates.
+const ALG_EDDSA: i64 = -8;
+
 /// What the blocks lack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shortfall {
@@ -18,7 +21,12 @@ pub enum Shortfall {
     /// Number of the block, from 1 on, and why it does not hold.
     Fails(usize, trust::Error),
     /// Keys under which a block holds, and how many there have to be.
-    TooFew(usize, usize),
+    TooFew {
+        held: usize,
+        wanted: usize,
+        /// A block was not judged since it is of EdDSA (-8).
+        eddsa_left_out: bool,
+    },
 }
 
 impl Shortfall {
@@ -26,7 +34,7 @@ impl Shortfall {
         match self {
             Self::Unsigned => Reason::SignatureMissing.slug(),
             Self::Fails(_, error) => Reason::from(error).slug(),
-            Self::TooFew(..) => "blocks-too-few",
+            Self::TooFew { .. } => "blocks-too-few",
         }
     }
 
@@ -34,7 +42,7 @@ impl Shortfall {
         match self {
             Self::Unsigned => Reason::SignatureMissing.exit_code(),
             Self::Fails(_, error) => Reason::from(error).exit_code(),
-            Self::TooFew(..) => 5,
+            Self::TooFew { .. } => 5,
         }
     }
 
@@ -45,9 +53,12 @@ impl Shortfall {
             Self::Fails(..) => {
                 "Check the keys: a block that names none is tried with each. --require counts the keys that hold, whatever else is there."
             }
-            Self::TooFew(..) => {
+            Self::TooFew { eddsa_left_out: true, .. } => {
                 "Pass the keys of those who signed; manifest-tool inspect names structure, algorithm and key of each block. \
                  --allow-eddsa takes EdDSA (-8)."
+            }
+            Self::TooFew { eddsa_left_out: false, .. } => {
+                "Pass the keys of those who signed; manifest-tool inspect names structure, algorithm and key of each block."
             }
         }
     }
@@ -55,7 +66,7 @@ impl Shortfall {
     pub(crate) const fn position(self) -> Option<u32> {
         match self {
             Self::Fails(_, error) => Some(error.position),
-            Self::Unsigned | Self::TooFew(..) => None,
+            Self::Unsigned | Self::TooFew { .. } => None,
         }
     }
 }
@@ -72,7 +83,7 @@ impl std::fmt::Display for Shortfall {
                     Reason::from(*error).message()
                 )
             }
-            Self::TooFew(held, wanted) => {
+            Self::TooFew { held, wanted, .. } => {
                 write!(f, "its blocks hold under {held} of the given keys, and {wanted} are asked for")
             }
         }
@@ -101,7 +112,14 @@ pub fn held(verdicts: &[Verdict<'_>], wanted: Option<usize>) -> Result<usize, Sh
     }
     let held = verdicts.iter().flat_map(Verdict::keys).collect::<BTreeSet<_>>().len();
     let wanted = wanted.unwrap_or(1);
-    if held < wanted { Err(Shortfall::TooFew(held, wanted)) } else { Ok(held) }
+    if held >= wanted {
+        return Ok(held);
+    }
+    let mut parts = verdicts.iter().flat_map(|verdict| &verdict.parts);
+    let eddsa_left_out = parts.any(|part| {
+        part.algorithm == Some(Algorithm::Number(ALG_EDDSA)) && matches!(part.outcome, Outcome::Unsupported)
+    });
+    Err(Shortfall::TooFew { held, wanted, eddsa_left_out })
 }
 
 /// An algorithm of COSE, for people.

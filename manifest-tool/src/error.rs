@@ -498,9 +498,19 @@ impl Error {
 
     /// A file is refused as an envelope or manifest.
     pub fn refused_manifest(path: &Path, error: suit_manifest::Error) -> Self {
+        let is_form = [Reason::ManifestMalformed, Reason::ManifestBare].contains(&error.reason());
+        Self::refused_suit(path, error, is_form.then_some(Kind::Envelope))
+    }
+
+    /// A file is refused as the report of a device.
+    pub(crate) fn refused_report(path: &Path, error: suit_manifest::Error) -> Self {
+        Self::refused_suit(path, error, Some(Kind::Report))
+    }
+
+    /// `wanted`: what the file was to be, if it may be something else.
+    fn refused_suit(path: &Path, error: suit_manifest::Error, wanted: Option<Kind>) -> Self {
         let reason = error.reason();
-        let is_form = [Reason::ManifestMalformed, Reason::ManifestBare].contains(&reason);
-        let found = is_form.then(|| Kind::instead_of(Kind::Envelope, path)).flatten();
+        let found = wanted.and_then(|kind| Kind::instead_of(kind, path));
         let rule = Some(error.rule());
         Self::Refused { path: path.to_owned(), reason, position: error.position, rule, found }
     }

@@ -1,9 +1,10 @@
-//! Vendor, class and device ids (docs/records.md, Identifiers): a UUID, or the name of which one is made.
+//! Vendor, class and device ids (docs/records.md, Identifiers): a UUID, or the name of which one is made; and what people
+//! call a release.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use trust::host::Serial;
+use trust::host::{Serial, VersionText, is_line};
 use trust::provisioning::UNPROVISIONED_SERIAL;
 use uuid::Uuid;
 
@@ -15,9 +16,13 @@ const MAX_CLASS_NAME_LEN: usize = 128;
 /// Why a name makes no identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum IdentifierError {
-    #[error("a vendor is a UUID or a domain of 1 to 253 lower-case letters, digits, hyphens and dots")]
+    #[error(
+        "a vendor is a UUID or a domain of 1 to 253 lower-case letters, digits, hyphens and single dots between them"
+    )]
     Vendor,
-    #[error("a class is a UUID or a name of 1 to 128 printable characters")]
+    #[error(
+        "a class is a UUID or a name of 1 to 128 bytes, without blanks at its ends and invisible characters"
+    )]
     Class,
     /// A digit too many, or one that is missing, would make another id of it.
     #[error("it has the look of a UUID and is none: 32 hexadecimal digits, in groups of 8, 4, 4, 4 and 12")]
@@ -47,6 +52,23 @@ pub fn device_serial(text: &str) -> Result<Serial, String> {
         return Err(format!("{UNPROVISIONED_SERIAL} is no serial: devices without a block report it"));
     }
     Ok(serial)
+}
+
+/// A version of a release that looks like what it is: blanks at its ends would make another one of it.
+pub fn version_text(text: &str) -> Result<VersionText, String> {
+    if text.trim() != text {
+        return Err("a version has no blanks at its ends".to_owned());
+    }
+    VersionText::from_str(text).map_err(|error| error.to_string())
+}
+
+/// What people read of a release: lines in which no character is invisible or turns the direction of reading.
+pub fn description_text(text: &str) -> Result<String, String> {
+    let lines = text.lines().map(|line| line.trim_matches(' ')).filter(|line| !line.is_empty());
+    if lines.clone().all(|line| is_line(line, line.len())) {
+        return Ok(text.to_owned());
+    }
+    Err("a description has no control characters but the ends of its lines, and no invisible ones".to_owned())
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,8 +103,9 @@ impl FromStr for Vendor {
         if let Some(id) = uuid_or_name(text)? {
             return Ok(Self::Id(id));
         }
-        // One spelling only, so that one vendor has one id.
+        // One spelling only, so that one vendor has one id: nor a full stop at an end, or two in a row.
         let fits = (1..=MAX_DOMAIN_LEN).contains(&text.len())
+            && text.split('.').all(|label| !label.is_empty())
             && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
         if fits { Ok(Self::Domain(text.to_owned())) } else { Err(IdentifierError::Vendor) }
     }
@@ -120,8 +143,11 @@ impl FromStr for Class {
         if let Some(id) = uuid_or_name(text)? {
             return Ok(Self::Id(id));
         }
-        let fits = (1..=MAX_CLASS_NAME_LEN).contains(&text.len()) && !text.chars().any(char::is_control);
-        if fits { Ok(Self::Name(text.to_owned())) } else { Err(IdentifierError::Class) }
+        if is_line(text, MAX_CLASS_NAME_LEN) {
+            Ok(Self::Name(text.to_owned()))
+        } else {
+            Err(IdentifierError::Class)
+        }
     }
 }
 
@@ -177,10 +203,10 @@ mod tests {
 
     #[test]
     fn names_have_bounds() {
-        for bad in ["", "Example.com", "a b", "ü.example", &"a".repeat(254)] {
+        for bad in ["", "Example.com", "a b", "ü.example", "a.", ".a", "a..b", &"a".repeat(254)] {
             assert!(bad.parse::<Vendor>().is_err(), "{bad}");
         }
-        for bad in ["", "a\nb", &"a".repeat(129)] {
+        for bad in ["", "a\nb", " a", "a ", "a\u{202e}b", &"a".repeat(129)] {
             assert!(bad.parse::<Class>().is_err(), "{bad}");
         }
     }

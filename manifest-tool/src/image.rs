@@ -26,6 +26,8 @@ pub const MAX_PAYLOAD_LEN: u64 = MAX_IMAGE_LEN + ContentAlgorithm::A128Gcm.tag_l
 /// Longest gap between two pieces that is filled, bytes. A longer one means that a piece belongs elsewhere: initial
 /// values of RAM, option bytes.
 pub const MAX_GAP_LEN: u64 = 1024 * 1024;
+/// How an ELF file begins.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
 /// Value of erased flash.
 const ERASED: u8 = 0xff;
 
@@ -75,6 +77,15 @@ pub enum ImageError {
     /// No byte to load.
     #[error("it contains nothing to load")]
     Empty,
+    /// The same, where the command line names its format.
+    #[error("it contains nothing to load")]
+    EmptyOfFormat,
+    /// An image that is taken as it is.
+    #[error("it is empty, and an image has at least one byte")]
+    EmptyImage,
+    /// Pieces, and all of them outside of `--range`.
+    #[error("none of its {0} bytes lies in --range")]
+    OutsideRange(u64),
     /// First byte to last byte is more than the limit.
     #[error("the image would have {len} bytes, and the limit is {limit}")]
     TooLong {
@@ -123,6 +134,15 @@ pub enum ImageError {
     /// No vector table that leads into the image: text, an archive, firmware for another processor.
     #[error("it does not begin with the vector table of a Cortex-M image")]
     NotFirmware,
+    /// The same, where `--base` says where the image begins.
+    #[error("at the address of --base it does not have the vector table of a Cortex-M image")]
+    NotFirmwareAtBase,
+    /// Most significant byte first, which none of our devices runs.
+    #[error("the ELF file is big-endian, and Cortex-M devices are little-endian")]
+    BigEndian,
+    /// Firmware for another processor, by its number (`e_machine`).
+    #[error("the ELF file is for another processor than Arm (e_machine {0}, not 40)")]
+    OtherMachine(u16),
     /// A table has no addresses, and this format has them.
     #[error("it is {}, whose bytes have addresses, and a table is installed as it is", .0.name())]
     NotTable(Format),
@@ -157,6 +177,11 @@ impl ImageError {
             Self::Empty | Self::Line { .. } | Self::Unfinished | Self::Elf(_) => {
                 "Build the file again, or name its format with --image-format."
             }
+            Self::EmptyOfFormat => "Build the file again, or check --image-format.",
+            Self::EmptyImage => "Build the file again, and check that you passed the right one.",
+            Self::OutsideRange(_) => {
+                "Check --range: it has to contain the addresses at which the image is linked; both ends are addresses."
+            }
             Self::TooLong { .. } => "Shorten it, or check the linker script and --slot-size.",
             Self::Gap { .. } => {
                 "Name the flash of the application with --range START..END; pieces outside of it are left out."
@@ -167,6 +192,14 @@ impl ImageError {
             Self::NotExecutable => "Link the executable without position independence.",
             Self::NotFirmware => {
                 "Pass the linked firmware; `create` takes data that is not code with --image-format bin --allow-non-firmware."
+            }
+            Self::NotFirmwareAtBase => {
+                "Pass the address of the vector table as --base, or omit --base: the image begins at its lowest address then."
+            }
+            Self::BigEndian => "Build it for the little-endian processor of the device.",
+            Self::OtherMachine(_) => {
+                "Pass the firmware that was linked for the device; `create` takes code of other processors with --image-format elf \
+                 --allow-non-firmware."
             }
             Self::NotTable(_) => {
                 "Convert it to a plain binary (objcopy -O binary), or pass --image-format bin to install these very bytes."
@@ -207,9 +240,17 @@ pub struct Options {
 /// # Errors
 /// [`ImageError`] says what is wrong with the input, or with the options for it.
 pub fn make<'i>(input: impl Into<Cow<'i, [u8]>>, options: &Options) -> Result<Image, ImageError> {
-    let image = extract(input.into(), options)?;
+    let input = input.into();
     let any_content = options.any_content && options.format.is_some();
-    if any_content || is_firmware(&image) { Ok(image) } else { Err(ImageError::NotFirmware) }
+    if !any_content && options.format.unwrap_or_else(|| detect(&input)) == Format::Elf {
+        elf::must_be_of_device(&input)?;
+    }
+    let image = extract(input, options)?;
+    match options.base {
+        _ if any_content || is_firmware(&image) => Ok(image),
+        Some(_) => Err(ImageError::NotFirmwareAtBase),
+        None => Err(ImageError::NotFirmware),
+    }
 }
 
 /// Makes a table: the bytes of a file as they are, unless they are in a format with addresses and nobody said that they are
@@ -230,7 +271,7 @@ pub fn table(
     }
     let options = Options { format: Some(Format::Bin), slot_size, ..Options::default() };
     extract(Cow::Owned(input), &options).map_err(|error| match error {
-        ImageError::Empty => ImageError::EmptyTable,
+        ImageError::EmptyImage => ImageError::EmptyTable,
         ImageError::TooLong { len, limit } => ImageError::TableTooLong { len, limit, is_beside },
         other => other,
     })
@@ -288,7 +329,7 @@ fn extract(input: Cow<'_, [u8]>, options: &Options) -> Result<Image, ImageError>
     }?;
     let limit = options.slot_size.unwrap_or(MAX_IMAGE_LEN).min(MAX_IMAGE_LEN);
     match image.bytes.len() as u64 {
-        0 => Err(ImageError::Empty),
+        0 => Err(ImageError::EmptyImage),
         len if len > limit => Err(ImageError::TooLong { len, limit }),
         _ => Ok(image),
     }
@@ -315,7 +356,7 @@ fn plain(input: Cow<'_, [u8]>, options: &Options) -> Result<Image, ImageError> {
 
 /// ELF by its magic, the text formats by their first record, everything else as a plain binary.
 fn detect(input: &[u8]) -> Format {
-    if input.starts_with(b"\x7fELF") {
+    if input.starts_with(ELF_MAGIC) {
         return Format::Elf;
     }
     match Lines::of(input).next() {
@@ -329,6 +370,10 @@ fn detect(input: &[u8]) -> Format {
 fn assemble(pieces: Pieces<'_>, format: Format, options: &Options) -> Result<Image, ImageError> {
     let mut pieces = pieces.0;
     let mut left_out = 0;
+    pieces.retain(|piece| !piece.bytes.is_empty());
+    if pieces.is_empty() {
+        return Err(if options.format.is_some() { ImageError::EmptyOfFormat } else { ImageError::Empty });
+    }
     if let Some(range) = &options.range {
         for piece in &mut pieces {
             left_out += piece.crop(range);
@@ -336,7 +381,7 @@ fn assemble(pieces: Pieces<'_>, format: Format, options: &Options) -> Result<Ima
     }
     pieces.retain(|piece| !piece.bytes.is_empty());
     pieces.sort_by_key(|piece| piece.address);
-    let lowest = pieces.first().ok_or(ImageError::Empty)?.address;
+    let lowest = pieces.first().ok_or(ImageError::OutsideRange(left_out))?.address;
     let base = options.base.unwrap_or(lowest);
     if lowest < base {
         return Err(ImageError::BelowBase(lowest));

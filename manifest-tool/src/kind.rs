@@ -99,6 +99,11 @@ impl Kind {
         })
     }
 
+    /// Whether it is a provisioning block, with keys or without.
+    pub const fn is_block(self) -> bool {
+        matches!(self, Self::ProvisioningBlock | Self::BlockWithKeys)
+    }
+
     /// Whether only a file of the same kind replaces it.
     pub const fn is_record(self) -> bool {
         match self {

@@ -12,6 +12,7 @@ use crate::commands::{location, name};
 use crate::error::Error;
 use crate::files::{must_be_private, read_secret, write_secret};
 use crate::keys::{Location, Place, value_of};
+use crate::kind::Kind;
 use crate::memory;
 
 /// Bytes of a master key: as many as AES-128 or AES-256 has.
@@ -31,6 +32,9 @@ pub enum MasterFault {
     Digits(usize),
     #[error("it is zero")]
     Zero,
+    /// A file of another kind.
+    #[error("it is {0}")]
+    Other(Kind),
 }
 
 /// How the keys of devices come out of a master key.
@@ -210,6 +214,10 @@ fn place_of(location: &Location) -> Result<Place, Error> {
 fn open(location: &Location) -> Result<MasterKey, Error> {
     match place_of(location)? {
         Place::File(path) => {
+            // What it is comes before who can read it: most other files may be read by all.
+            if let Some(kind) = Kind::instead_of(Kind::MasterKey, &path) {
+                return Err(Error::MasterKey { path, fault: MasterFault::Other(kind) });
+            }
             must_be_private(&path)?;
             decode(&path, &read_secret(&path, MAX_FILE_LEN)?)
         }

@@ -17,7 +17,7 @@ use pkcs8::pkcs5::{self, EncryptionScheme};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, ObjectIdentifier, PrivateKeyInfoRef, SecretDocument};
 use trust::PublicKey;
 use trust::author::{Signer as _, SoftwareKey};
-use trust::blocks::{BlockSigner, P256Key};
+use trust::blocks::{BlockSigner, P256Key, VerifyingKey};
 use trust::host::{MAX_KEY_FILE_LEN, Pem, PemError, contains, is_private_key, printable, without_mark};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -37,6 +37,8 @@ const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840
 const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 /// prime-field (RFC 3279 section 2.3.5) in DER, which a named curve does not have.
 const PRIME_FIELD: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
+/// How ssh-keygen begins the file of a public key.
+const SSH_LINES: [&[u8]; 3] = [b"ssh-", b"ecdsa-sha2-", b"sk-"];
 /// PEM of other algorithms, before PKCS#8 (RFC 7468 section 10).
 const OTHER_ALGORITHMS: [&str; 3] = [SEC1_LABEL, "RSA PRIVATE KEY", "DSA PRIVATE KEY"];
 /// Forms that are known and not read: how such a file begins, and its name.
@@ -213,7 +215,7 @@ pub fn parse_block_signer(
     };
     match label {
         SEC1_LABEL => return of_p256(P256Key::from_sec1_der(&der), &der),
-        OPENSSH_LABEL => return Err(unusable(KeyFault::OpenSsh)),
+        OPENSSH_LABEL => return Err(unusable(foreign::fault_of_ssh(&der))),
         _ if OTHER_ALGORITHMS.contains(&label) => return Err(unusable(KeyFault::Curve)),
         _ => {}
     }
@@ -335,7 +337,7 @@ fn decode_with_seed(
     let mut der = Zeroizing::new(Vec::new());
     pem.decode(&mut der).map_err(|error| unusable(KeyFault::Pem(error)))?;
     match pem.label() {
-        OPENSSH_LABEL => Err(unusable(KeyFault::OpenSsh)),
+        OPENSSH_LABEL => Err(unusable(foreign::fault_of_ssh(&der))),
         label => decode_der(path, label, &der, passphrase),
     }
 }
@@ -394,6 +396,20 @@ fn plain_der(
 
 /// The only private key in a file, which may hold its public half too.
 fn private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
+    match find_private_block(file) {
+        Err(KeyFault::Pem(PemError::Absent | PemError::NotText)) if is_public_key(file) => {
+            Err(KeyFault::Public)
+        }
+        found => found,
+    }
+}
+
+/// Whether a file that is no PEM is a public key: ours, or the line of ssh-keygen.
+fn is_public_key(file: &[u8]) -> bool {
+    VerifyingKey::parse(file).is_ok() || SSH_LINES.iter().any(|start| file.starts_with(start))
+}
+
+fn find_private_block(file: &[u8]) -> Result<Pem<'_>, KeyFault> {
     if file.is_empty() {
         return Err(KeyFault::Empty);
     }

@@ -12,6 +12,7 @@ use trust::{Kid, TrustStoreBuf, UnixTime, sha256};
 
 use crate::error::{Error, ImageDifference};
 use crate::files::{must_be_private, read_secret};
+use crate::kind::Kind;
 use crate::verification::{Device, Verification, Verified, match_image, rehearse};
 
 /// What a device is before its first release.
@@ -41,8 +42,14 @@ pub(crate) struct OwnRelease<'a> {
 impl ProvisionedDevice {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = read_secret(path, MAX_PROVISIONING_BLOCK_LEN as u64)?;
-        let refused =
-            |error: trust::Error| Error::refused(path, Reason::of_provisioning(error.kind), error.position);
+        let refused = |error: trust::Error| Error::Refused {
+            path: path.to_owned(),
+            reason: Reason::of_provisioning(error.kind),
+            position: error.position,
+            rule: None,
+            // A damaged block is one still.
+            found: Kind::of(&file).filter(|kind| !kind.is_block()),
+        };
         let (block, keys) = ProvisioningBlock::parse_with_keys(&file).map_err(refused)?;
         if Purpose::ALL.into_iter().any(|purpose| keys.of(purpose).is_some()) {
             must_be_private(path)?;

@@ -127,12 +127,12 @@ impl LedgerArguments {
         self.by.context(now)
     }
 
-    /// Warns of a signature that nothing records.
-    pub fn warn_without(&self, recorder: &Recorder) {
+    /// Warns of something that was done, and that nothing records: a signature, a backup.
+    pub fn warn_without(&self, recorder: &Recorder, done: &str) {
         if recorder.writer.is_none() && !self.no_ledger {
-            warning(
-                "no ledger records this signature; begin one with manifest-tool ledger init (or pass --no-ledger)",
-            );
+            warning(&format!(
+                "no ledger records this {done}; begin one with manifest-tool ledger init (or pass --no-ledger)"
+            ));
         }
     }
 }
@@ -201,7 +201,7 @@ impl Recorder {
             Hand::Later(later) => {
                 later.check(existing)?;
                 self.begin(unsigned, event, now)?;
-                let to_be_signed = later.write_record(unsigned, rows, existing)?;
+                let to_be_signed = later.write_record(unsigned, self.ledger(), rows, existing)?;
                 let begun = self.ledger().and_then(Ledger::begun);
                 Ok(Outcome::Begun { to_be_signed, entry: begun.map(|stored| stored.entry.number) })
             }
@@ -346,7 +346,7 @@ pub fn close_by(
                 ("entries", entries.len().to_string()),
                 ("last entry", entries.last().map(|last| hex::encode(last.digest)).unwrap_or_default()),
             ];
-            later.write_record(&writer.prepare_head(now)?, &rows, existing).map(Some)
+            later.write_record(&writer.prepare_head(now)?, Some(writer.ledger()), &rows, existing).map(Some)
         }
     }
 }

@@ -4,12 +4,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use ledger::Ledger;
 use serde::Serialize;
 use trust::PublicKey;
 use trust::author::{MAX_SIGNED_LEN, RecordKind, SIGNATURE_LEN, SignError, Signer, Unsigned};
 use trust::host::{Existing, printable};
 
 use crate::commands::SigningKeyArguments;
+use crate::custody::{folder, quoted};
 use crate::error::Error;
 use crate::files::{check_outputs, write_all};
 use crate::output::table;
@@ -102,20 +104,41 @@ impl Later {
         check_outputs(&[(&self.path, None), (&text_path(&self.path), None)], existing)
     }
 
-    /// Writes a record's bytes to be signed; `rows`: what it says.
+    /// Writes a record's bytes to be signed; `ledger`: where it was begun; `rows`: what it says.
     pub fn write_record(
         &self,
         unsigned: &Unsigned,
+        ledger: Option<&Ledger>,
         rows: &[(&str, String)],
         existing: Existing,
     ) -> Result<ToBeSigned, Error> {
-        self.write(kind_name(unsigned.kind()), &unsigned.to_be_signed(), rows, existing)
+        // Without a ledger nothing else says whose signature it has to be.
+        let place =
+            ledger.map_or("--signer PUBLIC".to_owned(), |ledger| format!("--ledger {}", folder(ledger)));
+        let options = match unsigned.kind() {
+            RecordKind::LedgerHead => place,
+            _ => format!("{place} --out FILE"),
+        };
+        self.write((kind_name(unsigned.kind()), &options), &unsigned.to_be_signed(), rows, existing)
     }
 
-    /// Writes the bytes and the text about them.
-    pub fn write(
+    /// Writes a release's bytes to be signed; `rows`: what it says.
+    pub fn write_release(
         &self,
-        what: &str,
+        (envelope, credential): (&Path, &Path),
+        message: &[u8],
+        rows: &[(&str, String)],
+        existing: Existing,
+    ) -> Result<ToBeSigned, Error> {
+        let [envelope, credential] = [envelope, credential].map(|path| quoted(&path.to_string_lossy()));
+        let options = format!("--envelope {envelope} --credential {credential} --out FILE");
+        self.write(("release", &options), message, rows, existing)
+    }
+
+    /// Writes the bytes and the text about them; `options`: what `attach` needs beside them.
+    fn write(
+        &self,
+        (what, options): (&str, &str),
         message: &[u8],
         rows: &[(&str, String)],
         existing: Existing,
@@ -130,7 +153,7 @@ impl Later {
             len: message.len(),
             sha256: hex::encode(trust::sha256(message)),
         };
-        let text = made.words(what, &self.key, rows);
+        let text = made.words((what, options), &self.key, rows);
         write_all(&[(&made.tbs, message), (&made.text, text.as_bytes())], existing)?;
         Ok(made)
     }
@@ -138,7 +161,7 @@ impl Later {
 
 impl ToBeSigned {
     /// What the person reads who has to sign.
-    fn words(&self, what: &str, key: &PublicKey, rows: &[(&str, String)]) -> String {
+    fn words(&self, (what, options): (&str, &str), key: &PublicKey, rows: &[(&str, String)]) -> String {
         let name = self.tbs.file_name().unwrap_or_default().to_string_lossy();
         let head = table(&[
             ("to be signed", what.to_owned()),
@@ -147,11 +170,12 @@ impl ToBeSigned {
             ("SHA-256", self.sha256.clone()),
             ("signing key", format!("{} (Ed25519, {})", self.kid, hex::encode(key.as_bytes()))),
         ]);
-        let name = printable(&name);
+        let tbs = printable(&quoted(&self.tbs.to_string_lossy()));
+        let options = printable(options);
         format!(
             "{head}\n\nWhat it says:\n{}\n\nSign the bytes of the file as they are, with Ed25519 (RFC 8032, pure): no hash \
              of them, no text around them.\nCompare the SHA-256 first. Then, where the file was made:\nmanifest-tool attach \
-             --tbs {name} --signature SIGNATURE --out FILE\n",
+             --tbs {tbs} --signature SIGNATURE {options}\n",
             table(rows)
         )
     }

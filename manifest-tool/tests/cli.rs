@@ -72,5 +72,6 @@ mod cli {
     mod verify_block;
     mod verify_blocks;
     mod widened;
+    mod words;
     mod workshop;
 }

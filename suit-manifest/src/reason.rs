@@ -278,8 +278,8 @@ reasons! {
         "The credential is limited to certain actions; a manifest cannot enforce that."
         "Sign with a release credential without actions.";
     0x0230 SequenceAboveCeiling "sequence-above-ceiling" 4 6
-        "The sequence number is above the ceiling of the signer's credential."
-        "Use a lower sequence number, or a credential with a higher ceiling.";
+        "The sequence number is above the ceiling that a credential, or the format, sets."
+        "Use a lower one; where a credential sets the ceiling, renew that.";
     0x0232 ManifestBare "manifest-bare" 4 5
         "The file is a manifest without an envelope, which no signature covers."
         "Wrap the manifest in a SUIT envelope (tag 107) and sign it.";

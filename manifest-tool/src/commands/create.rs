@@ -14,7 +14,7 @@ use crate::bundle::{Bundle, INTEGRATED_URIS, TABLE_PLACE};
 use crate::describe::ManifestView;
 use crate::error::Error;
 use crate::files::{OverwriteArguments, is_standard, must_differ, read, write_all};
-use crate::identifiers::{Class, Vendor, device_id};
+use crate::identifiers::{Class, Vendor, description_text, device_id, version_text};
 use crate::image::{self, Format, Image, MAX_INPUT_LEN};
 use crate::output::{Report, table};
 use crate::step::StepArguments;
@@ -63,10 +63,10 @@ pub struct Create {
     #[arg(long, value_name = "R.suit")]
     previous_release: Option<PathBuf>,
     /// Human-readable version, such as 2.0.0
-    #[arg(long)]
+    #[arg(long, value_parser = version_text)]
     version: VersionText,
-    /// Description of the update, 1 to 4096 bytes
-    #[arg(long)]
+    /// Description of the update, 1 to 4096 bytes in lines of visible characters
+    #[arg(long, value_parser = description_text)]
     description: Option<String>,
     /// Fetch the image from the envelope itself ("#image"): `integrate` puts it in after signing
     #[arg(long)]

@@ -230,7 +230,7 @@ impl Issue {
         let kinds = [Kind::Credential, Kind::RevocationList].map(Some);
         check_outputs(&self.outputs().zip(kinds).collect::<Vec<_>>(), existing)?;
 
-        self.ledger.warn_without(&recorder);
+        self.ledger.warn_without(&recorder, "signature");
         let in_ledger = |event| self.in_ledger(event);
         let report = |to_be_signed, ledger_entry| {
             Ok(Issued {

@@ -5,7 +5,8 @@ mod content;
 
 use std::path::{Path, PathBuf};
 
-use clap::ArgGroup;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, ValueEnum as _};
 use serde::Serialize;
 use suit_manifest::author::{UpdateDescription, inspect};
 use trust::author::Recipient;
@@ -61,6 +62,13 @@ impl Algorithm {
     pub(super) const fn name(self) -> &'static str {
         self.on_hosts().name()
     }
+}
+
+/// The names of those that our devices run.
+pub(super) fn device_algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let on_devices = Algorithm::value_variants().iter().filter(|algorithm| algorithm.on_devices().is_ok());
+    PossibleValuesParser::new(on_devices.filter_map(Algorithm::to_possible_value))
+        .try_map(|name| Algorithm::from_str(&name, false))
 }
 
 /// Encrypt the image of an unsigned release, for some devices and holders of keys alone

@@ -14,7 +14,7 @@ use suit_manifest::author::UpdateDescription;
 use trust::DEFAULT_SEQUENCE_CEILING;
 use trust::host::{Existing, Serial, lock_folder};
 
-use super::encrypt::Algorithm;
+use super::encrypt::{Algorithm, device_algorithm};
 use crate::encryption::{ContentFiles, must_be_for, plain_update};
 use crate::error::{Error, FileAction};
 use crate::files::{MAX_ENVELOPE_FILE_LEN, make_folder, read, write};
@@ -23,6 +23,9 @@ use crate::master_key::{KeyDerivation, LineKeys, MasterArguments};
 use crate::output::{Output, Report, progress_bar, table};
 use crate::personalize::{FolderFault, Personal, Release, Sealed, Target};
 use crate::recipients::{Wanted, wanted};
+
+/// How the name of a device's block ends (`provision --out-dir`).
+const BLOCK_SUFFIX: &str = ".block";
 
 /// Make an envelope for each device, which only that device reads, authenticated by its own key in place of a signature
 #[derive(clap::Args, Clone, Debug)]
@@ -49,7 +52,7 @@ pub struct Personalize {
     #[arg(long, value_name = "FILE")]
     devices: Option<PathBuf>,
     /// How the image is encrypted
-    #[arg(long, value_enum, default_value = "a128gcm")]
+    #[arg(long, value_parser = device_algorithm(), default_value = "a128gcm")]
     algorithm: Algorithm,
     /// Encrypt the image for each device with a key of its own: who opens one device does not read the image of another one
     #[arg(long)]
@@ -102,7 +105,12 @@ impl Personalize {
         let keys = self.master.open()?.ok_or(Error::Internal("no master key was asked for"))?;
         let devices = wanted(&self.serials, self.devices.as_deref())?;
         must_be_for(&release.update, devices.iter().map(|device| &device.serial))?;
+        // Before the folder is made.
+        for device in &devices {
+            Target::of(device, &keys, &release.update)?;
+        }
         make_folder(&self.out_dir)?;
+        self.warn_of_batch(output)?;
         let _lock = self.lock()?;
         let places = self.places(devices)?;
 
@@ -127,6 +135,22 @@ impl Personalize {
             sequence: *sequence,
             version: version.clone(),
         })
+    }
+
+    /// Warns of a folder whose blocks have keys of devices: the envelopes go to everybody.
+    fn warn_of_batch(&self, output: Output) -> Result<(), Error> {
+        let failed = |source| Error::File { action: FileAction::Read, path: self.out_dir.clone(), source };
+        for entry in self.out_dir.read_dir().map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if name.as_encoded_bytes().ends_with(BLOCK_SUFFIX.as_bytes()) {
+                output.warn(&format!(
+                    "{} has blocks with the keys of devices: whoever gets this folder has them; pass another --out-dir",
+                    self.out_dir.display()
+                ));
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Two runs at once would find a folder without a content key, and make two.

@@ -243,7 +243,7 @@ impl Provision {
             let batch = self.batch(vendor, &anchors, &made, issuing.as_ref(), issued_at)?;
             if let Some(signer) = signer {
                 recorder.check(&signer.public_key())?;
-                self.ledger.warn_without(&recorder);
+                self.ledger.warn_without(&recorder, "signature");
             }
             self.check_out(vendor, &made, false)?;
             recorder.record_devices(batch, issued_at, signer, &signing)?

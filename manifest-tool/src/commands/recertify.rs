@@ -14,7 +14,7 @@ use crate::describe::CredentialView;
 use crate::encryption::must_be_of_no_device;
 use crate::error::Error;
 use crate::files::{
-    MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, must_differ, read, write_all,
+    MAX_ENVELOPE_FILE_LEN, MAX_RECORD_FILE_LEN, OverwriteArguments, make_folder, must_differ, read, write_all,
 };
 use crate::output::{Output, Report, table};
 use crate::time::now;
@@ -95,6 +95,7 @@ impl Recertify {
                 })
             })
             .collect::<Result<Vec<_>, Error>>()?;
+        self.out_dir.as_deref().map_or(Ok(()), make_folder)?;
         let files: Vec<_> = made.iter().map(|(out, envelope)| (out.as_path(), envelope.as_slice())).collect();
         write_all(&files, self.overwrite.existing())?;
         Ok(Recertified { envelopes, credential: CredentialView::new(&claims) })

@@ -145,7 +145,7 @@ struct ReleaseView {
 impl Show {
     pub fn run(&self, output: Output) -> Result<Reported, Error> {
         let file = read(&self.report, MAX_REPORT_FILE_LEN)?;
-        let refused = |error| Error::refused_manifest(&self.report, error);
+        let refused = |error| Error::refused_report(&self.report, error);
         let (kid, report) = show_report(&file).map_err(refused)?;
         output.warn("nothing was verified: whoever had the file may have written it");
         Reported { verified: false, ..Reported::of(&report, kid.as_ref()) }.beside(&report, &self.release)
@@ -164,7 +164,7 @@ impl Verify {
                 position: error.position,
                 is_derived: self.block.is_none(),
             },
-            ReportError::Refused(error) => Error::refused_manifest(&self.report, error),
+            ReportError::Refused(error) => Error::refused_report(&self.report, error),
             ReportError::Nonce => Error::refused(&self.report, error.reason(), 0),
         })?;
         if nonce.is_none() {

@@ -249,7 +249,7 @@ impl Revoke {
         let outputs: Vec<Wanted<'_>> =
             self.out.iter().map(|out| (out.as_path(), Some(Kind::RevocationList))).collect();
         check_outputs(&outputs, existing)?;
-        self.ledger.warn_without(&recorder);
+        self.ledger.warn_without(&recorder, "signature");
         let with_reason = |event| match event {
             Event::RevocationList(entry) => {
                 Event::RevocationList(ListEntry { reason: self.reason.clone(), ..entry })

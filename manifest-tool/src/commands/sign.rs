@@ -115,7 +115,12 @@ impl Sign {
                 if hand.public_key() != *release.claims()?.key() {
                     return Err(Error::CredentialOfAnotherKey(credential.to_owned()));
                 }
-                Some(later.write("release", &message, &release.manifest()?.rows(), existing)?)
+                Some(later.write_release(
+                    (&self.envelope, credential),
+                    &message,
+                    &release.manifest()?.rows(),
+                    existing,
+                )?)
             }
             (Hand::Now(signer), Some(out)) => {
                 write(out, &release.sign(signer.as_ref())?, existing)?;

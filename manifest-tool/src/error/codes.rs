@@ -70,7 +70,14 @@ impl Error {
             Self::Release { fault, .. } => fault.code(),
             Self::Description { .. } => "description-invalid",
             Self::Folder { fault, .. } => fault.code(),
-            Self::Image { source: ImageError::NotFirmware, .. } => "image-not-firmware",
+            Self::Image {
+                source:
+                    ImageError::NotFirmware
+                    | ImageError::NotFirmwareAtBase
+                    | ImageError::BigEndian
+                    | ImageError::OtherMachine(_),
+                ..
+            } => "image-not-firmware",
             Self::Image { .. } => "image-unusable",
             Self::Refused { reason, .. } | Self::ReportKey { reason, .. } => reason.slug(),
             Self::NoRecipient(_) => Reason::DeviceKeyUnknown.slug(),

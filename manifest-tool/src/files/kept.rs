@@ -7,11 +7,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 use device_lists::{LIST_FILE, LOG_FILE, MAX_LIST_LEN, read_list};
-use trust::host::{PrivateKeyWatch, ReadError, contains, folder_of};
+use trust::host::{PrivateKeyWatch, ReadError, contains, folder_of, kind_of};
 use zeroize::Zeroizing;
 
 use super::{PEM_PRIVATE_KEY, read_file, same_file};
-use crate::error::Error;
+use crate::error::{Error, FileAction};
 use crate::keys::PIN_FILE_VARIABLE;
 use crate::kind::{Kind, START_LEN};
 use crate::passphrase::PASSPHRASE_FILE_VARIABLE;
@@ -19,8 +19,10 @@ use crate::passphrase::PASSPHRASE_FILE_VARIABLE;
 /// Why a file stays.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kept {
-    /// A folder, a link, a device node: a rename over it would take it away.
-    NotRegular,
+    /// A link, wherever it leads: a rename over it would take it away.
+    Link,
+    /// A folder, a pipe, a device node: its name. The same.
+    Other(&'static str),
     /// The variable of the environment that names it.
     Named(&'static str),
     /// A secret, a record, or the list or log of a batch.
@@ -36,7 +38,10 @@ impl Kept {
             Self::OfBatch | Self::Kind(Kind::DeviceList | Kind::LineLog) => {
                 "Choose a new folder: devices may have what this one holds, and their list and log are its only record."
             }
-            Self::NotRegular | Self::Named(_) | Self::Kind(_) => {
+            // What is written is renamed into its place: a link would go, and not the file that it leads to.
+            Self::Link => "Pass the file that the link leads to, or another name.",
+            Self::Other(_) => "Pass the name of a file: what is there stays.",
+            Self::Named(_) | Self::Kind(_) => {
                 "Choose another name: --force replaces neither secrets nor records of another kind."
             }
         }
@@ -46,7 +51,8 @@ impl Kept {
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotRegular => f.write_str("not a regular file"),
+            Self::Link => f.write_str("a link"),
+            Self::Other(name) => f.write_str(name),
             Self::Named(variable) => write!(f, "the file that {variable} names"),
             Self::Kind(kind) => kind.fmt(f),
             Self::OfBatch => write!(f, "a file of a batch: {LIST_FILE} beside it names it"),
@@ -56,9 +62,15 @@ impl fmt::Display for Kept {
 
 /// Why the file at a path stays where an output of this kind was to go; `None` if it may be replaced.
 pub(super) fn kept(path: &Path, wanted: Option<Kind>) -> Result<Option<Kept>, Error> {
-    // A link is one, wherever it leads.
-    if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
-        return Ok(Some(Kept::NotRegular));
+    let there = path
+        .symlink_metadata()
+        .map_err(|source| Error::File { action: FileAction::Write, path: path.to_owned(), source })?
+        .file_type();
+    if there.is_symlink() {
+        return Ok(Some(Kept::Link));
+    }
+    if !there.is_file() {
+        return Ok(Some(Kept::Other(kind_of(there))));
     }
     for variable in [PASSPHRASE_FILE_VARIABLE, PIN_FILE_VARIABLE] {
         if std::env::var_os(variable).is_some_and(|named| same_file(Path::new(&named), path)) {

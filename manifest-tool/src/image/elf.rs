@@ -9,6 +9,28 @@ use object::{Endianness, FileKind};
 
 use super::{ImageError, Pieces};
 
+/// Where a header says the byte order, 2 being the most significant byte first, and the processor, in the same place in
+/// both sizes of ELF.
+const BYTE_ORDER_AT: usize = 5;
+const BIG_ENDIAN: u8 = 2;
+const MACHINE_AT: std::ops::Range<usize> = 18..20;
+/// 32-bit Arm.
+const EM_ARM: u16 = 40;
+
+/// Fails for code that no Cortex-M runs. What is no ELF file, or a damaged one, is for [`pieces`] to refuse.
+pub(super) fn must_be_of_device(input: &[u8]) -> Result<(), ImageError> {
+    if !input.starts_with(super::ELF_MAGIC) {
+        return Ok(());
+    }
+    if input.get(BYTE_ORDER_AT) == Some(&BIG_ENDIAN) {
+        return Err(ImageError::BigEndian);
+    }
+    match input.get(MACHINE_AT).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes) {
+        Some(machine) if machine != EM_ARM => Err(ImageError::OtherMachine(machine)),
+        _ => Ok(()),
+    }
+}
+
 /// A loaded segment: where it lies in the file, and where in memory.
 struct Segment {
     offset: u64,

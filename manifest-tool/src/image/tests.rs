@@ -119,7 +119,7 @@ fn a_range_leaves_out_what_lies_elsewhere() {
     assert_eq!((flash.bytes.as_slice(), flash.address, flash.left_out), (&b"text"[..], Some(0x0800_0000), 4));
     let part = in_range(0x0800_0001..0x0800_0003).unwrap();
     assert_eq!((part.bytes.as_slice(), part.address, part.left_out), (&b"ex"[..], Some(0x0800_0001), 6));
-    assert_eq!(in_range(0..0x0800_0000), Err(ImageError::Empty));
+    assert_eq!(in_range(0..0x0800_0000), Err(ImageError::OutsideRange(8)));
     assert_eq!(
         build(b"plain", Options { range: Some(0..9), ..Options::default() }),
         Err(ImageError::NoAddresses)
@@ -171,7 +171,7 @@ fn damaged_intel_hex_is_refused() {
         (":041000007465787428\n:00000001FF\n", line(1, "the checksum is wrong")),
         (":041000007465787427\n:00000001FF\n:041000007465787427\n", line(3, "a record follows the last one")),
         (":041000007465787427\n", Err(ImageError::Unfinished)),
-        (":00000001FF\n", Err(ImageError::Empty)),
+        (":00000001FF\n", Err(ImageError::EmptyOfFormat)),
         (":041000007465787427\n:041002006461746150\n:00000001FF\n", Err(ImageError::Overlap(0x1002))),
         (":04FFFE00746578743A\n:00000001FF\n", line(1, "the record runs over the end of its segment")),
         (":041000007465787427\n\n:0000000AF6\n", line(3, "the record type is unsupported")),
@@ -225,7 +225,7 @@ fn damaged_s_records_are_refused() {
         ("S5030002FA\nS9030000FC\n", line(1, "the number of data records is another one: some are missing")),
         ("S9030000FC\nS9030000FC\n", line(2, "a record follows the last one")),
         ("S10710007465787423\n", Err(ImageError::Unfinished)),
-        ("S9030000FC\n", Err(ImageError::Empty)),
+        ("S9030000FC\n", Err(ImageError::EmptyOfFormat)),
     ] {
         let result = build(input, of(Format::Srec)).map(|image| image.bytes);
         assert_eq!(result, expected, "{input}");
@@ -268,7 +268,8 @@ fn a_binary_is_taken_as_it_is() {
     // A colon alone does not make Intel HEX, and --image-format decides.
     assert_eq!(build(b":\xff", Options::default()).unwrap().format, Format::Bin);
     assert_eq!(build(b":00000001FF", of(Format::Bin)).unwrap().bytes, b":00000001FF");
-    assert_eq!(build(b"", Options::default()), Err(ImageError::Empty));
+    assert_eq!(build(b"", Options::default()), Err(ImageError::EmptyImage));
+    assert_eq!(build(b":00000001FF\n", of(Format::Hex)), Err(ImageError::EmptyOfFormat));
 }
 
 proptest! {

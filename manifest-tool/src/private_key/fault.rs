@@ -17,8 +17,12 @@ pub enum KeyFault {
     Public,
     /// A PEM of another form of private keys, such as SEC 1.
     Label,
-    /// The form of ssh-keygen, or one that is damaged.
+    /// The form of ssh-keygen.
     OpenSsh,
+    /// The same, of an algorithm that is not imported.
+    OpenSshOther,
+    /// The same, of Ed25519, and it cannot be read.
+    OpenSshDamaged,
     /// Encrypted in another way than PBES2 with a derivation and a cipher that we have.
     Encryption,
     /// Opening it would cost more time or memory than the limits.
@@ -44,6 +48,9 @@ impl KeyFault {
                 "Convert it: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW.pem (for keys of OpenSSL before \
                  1.0 add: -provider legacy -provider default)."
             }
+            Self::OpenSshOther => {
+                "Use an Ed25519 key. Where one of P-256 is taken, convert a copy of it: ssh-keygen -p -m PKCS8 -f COPY"
+            }
             Self::Der | Self::OpenSsh => "Import it: manifest-tool key import KEY --out NEW.pem",
             Self::OtherForm(_) => {
                 "Export it as PKCS#8 from the program that made it, or generate a key with manifest-tool key generate."
@@ -51,7 +58,9 @@ impl KeyFault {
             Self::Pem(PemError::Utf16) => "Save the file as ASCII or UTF-8.",
             Self::Pem(PemError::Several) => "Leave one private key in the file.",
             Self::Public => "Pass the private key of this pair.",
-            Self::Pem(PemError::Unfinished | PemError::Base64) => "Restore the file from its backup.",
+            Self::Pem(PemError::Unfinished | PemError::Base64) | Self::OpenSshDamaged => {
+                "Restore the file from its backup."
+            }
             Self::Curve => {
                 "Use a key of Ed25519 or P-256: openssl ecparam -name prime256v1 -genkey -noout -out KEY.pem"
             }
@@ -60,7 +69,8 @@ impl KeyFault {
             }
             Self::Algorithm => "Use an Ed25519 key; manifest-tool key generate makes one.",
             Self::Empty | Self::Pem(PemError::Absent | PemError::NotText) | Self::Halves | Self::Unusable => {
-                "Pass the file that manifest-tool key generate wrote."
+                "Pass the file of a private key, as manifest-tool key generate or key import wrote it; key import and key info take those \
+                 of other programs."
             }
         }
     }
@@ -76,6 +86,8 @@ impl std::fmt::Display for KeyFault {
             Self::OtherForm(name) => return write!(f, "it is {name}"),
             Self::Public => "it is a public key",
             Self::OpenSsh => "it is an OpenSSH key",
+            Self::OpenSshOther => "it is an OpenSSH key of another algorithm than Ed25519",
+            Self::OpenSshDamaged => "it is an OpenSSH key, and damaged",
             Self::Label => "it is PEM of another form than PKCS#8",
             Self::Encryption => "its encryption is not supported",
             Self::Cost => "opening it costs more time or memory than the limits of this program",

@@ -7,7 +7,7 @@ use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 use ssh_key::public::Ed25519PublicKey;
 use ssh_key::{Cipher, Kdf, LineEnding, PrivateKey};
 use trust::author::{Signer as _, SoftwareKey};
-use trust::host::Pem;
+use trust::host::{Pem, contains};
 use zeroize::Zeroizing;
 
 use super::{
@@ -48,6 +48,21 @@ pub(super) fn label_of_der(der: &[u8]) -> &'static str {
     if der.get(after_length) == Some(&DER_SEQUENCE) { ENCRYPTED_LABEL } else { PLAIN_LABEL }
 }
 
+/// Why a key of OpenSSH is not opened where PKCS#8 is asked for.
+pub(super) fn fault_of_ssh(bytes: &[u8]) -> KeyFault {
+    if is_ed25519(bytes) { KeyFault::OpenSsh } else { KeyFault::OpenSshOther }
+}
+
+/// Why one is not read at all.
+pub(super) fn unread(bytes: &[u8]) -> KeyFault {
+    if is_ed25519(bytes) { KeyFault::OpenSshDamaged } else { KeyFault::OpenSshOther }
+}
+
+/// Its public half stands in clear, with the name of the algorithm.
+fn is_ed25519(bytes: &[u8]) -> bool {
+    contains(bytes, b"ssh-ed25519")
+}
+
 fn decode_ssh(
     path: &Path,
     block: &Pem<'_>,
@@ -56,7 +71,7 @@ fn decode_ssh(
     let unusable = |fault| Error::PrivateKey { path: path.to_owned(), fault };
     let mut bytes = Zeroizing::new(Vec::new());
     block.decode(&mut bytes).map_err(|error| unusable(KeyFault::Pem(error)))?;
-    let key = PrivateKey::from_bytes(&bytes).map_err(|_| unusable(KeyFault::OpenSsh))?;
+    let key = PrivateKey::from_bytes(&bytes).map_err(|_| unusable(unread(&bytes)))?;
     let key = if key.is_encrypted() {
         if matches!(key.kdf(), Kdf::Bcrypt { rounds, .. } if *rounds > MAX_BCRYPT_ROUNDS) {
             return Err(unusable(KeyFault::Cost));
@@ -70,7 +85,9 @@ fn decode_ssh(
     } else {
         key
     };
-    let KeypairData::Ed25519(pair) = key.key_data() else { return Err(unusable(KeyFault::Algorithm)) };
+    let KeypairData::Ed25519(pair) = key.key_data() else {
+        return Err(unusable(KeyFault::OpenSshOther));
+    };
     let seed = Zeroizing::new(pair.private.to_bytes());
     let software = SoftwareKey::from_seed(&seed).map_err(|_| unusable(KeyFault::Unusable))?;
     if pair.public.0 != *software.public_key().as_bytes() {

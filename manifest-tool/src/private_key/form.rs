@@ -34,7 +34,7 @@ pub fn form(file: &[u8]) -> Result<FileForm, KeyFault> {
     match block.label() {
         ENCRYPTED_LABEL => Ok(FileForm { form: "PKCS#8 PEM", encryption: Some(pbes2(&der)?) }),
         OPENSSH_LABEL => {
-            let key = PrivateKey::from_bytes(&der).map_err(|_| KeyFault::OpenSsh)?;
+            let key = PrivateKey::from_bytes(&der).map_err(|_| foreign::unread(&der))?;
             let encryption = match key.kdf() {
                 ssh_key::Kdf::Bcrypt { rounds, .. } => {
                     Some(format!("bcrypt, {rounds} rounds; {}", key.cipher().as_str()))

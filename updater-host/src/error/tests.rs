@@ -189,3 +189,10 @@ fn a_hint_names_no_option_that_the_command_does_not_have() {
         assert!(!refused(subject).contains("--"));
     }
 }
+
+/// The firmware may never come: only this command drops the table that waits for it.
+#[test]
+fn the_hint_between_two_halves_names_abandon() {
+    let hint = Error::Interrupted(Moment::BetweenHalves).hint().to_owned();
+    assert!(hint.contains("updater-host abandon --table"), "{hint}");
+}

@@ -37,7 +37,7 @@ impl Encrypt {
         let image = read(&self.image, MAX_IMAGE_LEN)?;
         let refused = |source| Error::Image { path: self.image.clone(), source };
         if image.is_empty() {
-            return Err(refused(ImageError::Empty));
+            return Err(refused(ImageError::EmptyImage));
         }
         // Whoever reads it would have the key.
         if let Some(kind) = Kind::secret_in(&image) {

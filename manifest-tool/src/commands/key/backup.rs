@@ -122,7 +122,7 @@ impl Backup {
             recorder.note(Event::Backup(backup), now)?;
             ledger_entry = recorder.close(now, &key)?;
         } else {
-            self.ledger.warn_without(&recorder);
+            self.ledger.warn_without(&recorder, "backup");
         }
         Ok(BackedUp {
             kid: kid(key.public_key().kid()),

@@ -247,7 +247,7 @@ impl BackupCheck {
         check_key(&key.public_key(), &wanted)?;
         let kid = kid(wanted.kid());
         let Some(ledger) = recorder.ledger() else {
-            self.ledger.warn_without(&recorder);
+            self.ledger.warn_without(&recorder, "check of a backup");
             return Ok(Checked { kid, backup: None, ledger_entry: None });
         };
         let backup = self.backup(ledger, shares.first())?;

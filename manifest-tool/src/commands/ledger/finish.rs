@@ -90,7 +90,12 @@ impl Finish {
                 let (number, unsigned) = writer.begun()?;
                 let rows = [("entry of the ledger", number.to_string())];
                 let rows = rows.into_iter().chain(begun.clone().map(|begun| ("about", begun)));
-                to_be_signed = Some(later.write_record(&unsigned, &rows.collect::<Vec<_>>(), replacing)?);
+                to_be_signed = Some(later.write_record(
+                    &unsigned,
+                    Some(writer.ledger()),
+                    &rows.collect::<Vec<_>>(),
+                    replacing,
+                )?);
             }
             (_, false) => {}
         }

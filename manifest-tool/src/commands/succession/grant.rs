@@ -161,7 +161,7 @@ impl Grant {
                 let view = SuccessionView::of_request(&claims);
                 let preview = Preview::new(&history, view, retired, by, now)?;
                 self.confirm.ask(output, &preview.lines(), "Sign this succession?")?;
-                self.ledger.warn_without(&recorder);
+                self.ledger.warn_without(&recorder, "signature");
                 written::goes_on(Again::Signed);
                 let with_reason = |event| self.with_reason(event);
                 let rows = preview.rows();

@@ -106,7 +106,9 @@ impl Request {
             .map_err(|_| Error::Internal("the new request cannot be read back"))?;
         let succession = SuccessionView::of_request(&claims);
         let to_be_signed = match (&hand, &self.out) {
-            (Hand::Later(later), _) => Some(later.write_record(&unsigned, &succession.rows(), existing)?),
+            (Hand::Later(later), _) => {
+                Some(later.write_record(&unsigned, None, &succession.rows(), existing)?)
+            }
             (Hand::Now(signer), Some(out)) => {
                 let request = unsigned.sign(signer.as_ref()).map_err(made)?;
                 verify_succession_request(&request)
