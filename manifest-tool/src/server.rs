@@ -25,6 +25,7 @@ mod series;
 use answers::{DeviceStatus, MeantMark, Release, ReleaseStatus, check};
 pub(crate) use answers::{Imported, IssuerKept, ListInForce, RootInForce};
 use images::upload;
+pub(crate) use reports::StoredReport;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a request with a small body, the server's disk included.

@@ -132,7 +132,7 @@ fn unknown(trouble: &Trouble) -> String {
 ///
 /// # Errors
 /// [`Error::NoDevice`], [`Error::SeveralDevices`], [`Error::SerialNotFound`], [`Error::DeviceSilent`],
-/// [`Error::DeviceAnswer`], [`Error::Bus`]
+/// [`Error::DeviceAnswer`], [`Error::Bus`], and that of a [`Clash`]
 pub(crate) async fn choose(
     connection: &mut Connection,
     choice: &Choice,
@@ -155,8 +155,14 @@ pub(crate) async fn choose(
     let bus = connection.bus_name();
     if let Some(serial) = &choice.serial {
         let others = found.devices.iter().map(Device::summary).collect();
-        let chosen = found.devices.into_iter().find(is_named);
-        return chosen.ok_or_else(|| Error::SerialNotFound { serial: serial.clone(), bus, found: others });
+        if let Some(device) = found.devices.into_iter().find(is_named) {
+            return Ok(device);
+        }
+        // It may be one of those that share an address.
+        return Err(match found.clashes.into_iter().next() {
+            Some(clash) => clash.into(),
+            None => Error::SerialNotFound { serial: serial.clone(), bus, found: others },
+        });
     }
     if let Some(clash) = found.clashes.into_iter().next() {
         return Err(clash.into());

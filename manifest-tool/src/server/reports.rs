@@ -19,6 +19,8 @@ pub(crate) struct StoredReport {
     pub(crate) digest: String,
     /// Seconds since 1970.
     pub(crate) received_at: u64,
+    /// Another device, of which it has a report with the same key: no bytes say that.
+    pub(crate) key_also_of: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

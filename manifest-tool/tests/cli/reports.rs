@@ -232,6 +232,18 @@ fn tool88_a_server_hands_out_other_bytes_than_the_report() {
     let fetched = workshop.ok(&split(&fetch(&server)));
     assert_eq!((&fetched["new"], &fetched["reports"][0]["outcome"]), (&json!(1), &Value::Null));
     assert!(!fetched.to_string().contains("believed"), "{fetched}");
+    // Of which device else the server has a report with this key, no bytes say.
+    assert_eq!(fetched["reports"][0].get("key_also_of"), None);
+    let server = FakeServer::start();
+    let list = json!({"reports": [{"digest": digest, "received_at": 1, "key_also_of": "A-0002\u{1b}[2J"}]});
+    server.answers("GET /v1/devices/A-0001/reports/", StatusCode::OK, "a report");
+    server.answers_once(LIST, StatusCode::OK, &list.to_string());
+    let run = workshop.run(&[&["--json"], &split(&fetch(&server))[..]].concat());
+    assert_eq!(run.object()["reports"][0]["key_also_of"], "A-0002\u{1b}[2J");
+    assert!(
+        run.stderr.contains("the key of a report of A-0002") && !run.stderr.contains('\u{1b}'),
+        "{run:?}"
+    );
     let file = format!("said/{}.report", &digest[..16]);
     assert_eq!(
         (fetched["reports"][0]["file"].as_str(), workshop.read(&file)),

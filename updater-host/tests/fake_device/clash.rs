@@ -20,6 +20,10 @@ fn two_devices_on_one_node_address_are_named_and_refused() {
     for command in [&["info"][..], &["info", "--node", "0x10"], &["reset"], &["revocations", "list.cwt"]] {
         bench.run(command).is_error("node-address-clash", 7);
     }
+    // Nor does a serial hide it, be it that of one of them.
+    for serial in ["FAKE-1", "FAKE-2"] {
+        bench.run(&["info", "--serial", serial]).is_error("node-address-clash", 7);
+    }
     bench.update(&[]).is_error("node-address-clash", 7);
     let ended = bench.update(&["--node", "0x10"]);
     ended.is_error("node-address-clash", 7);

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::files::{existing, holds, make_folder, write};
 use crate::identifiers::device_serial;
 use crate::output::{Output, Report, progress_bar, table};
-use crate::server::ServerPlace;
+use crate::server::{ServerPlace, StoredReport};
 use crate::time;
 
 /// Digits of the digest in the name of a file.
@@ -54,6 +54,9 @@ struct FetchedReport {
     device_key: Option<String>,
     nonce: Option<String>,
     manifest_digest: Option<String>,
+    /// Another device of which a report names the same key, as the server says: one of the two was not said by that device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_also_of: Option<String>,
 }
 
 impl Fetch {
@@ -71,7 +74,13 @@ impl Fetch {
                     write(&file, &bytes, existing(false))?;
                     new += 1;
                 }
-                reports.push(FetchedReport::of(file, report.received_at, &bytes));
+                if let Some(other) = &report.key_also_of {
+                    output.warn(&format!(
+                        "{} names the key of a report of {other} as well: one of the two was not said by that device",
+                        file.display()
+                    ));
+                }
+                reports.push(FetchedReport::of(file, report, &bytes));
             }
             let (serial, out_dir) = (self.serial.as_str().to_owned(), self.out_dir.clone());
             Ok(Fetched { serial, out_dir, new, reports })
@@ -81,18 +90,19 @@ impl Fetch {
 
 impl FetchedReport {
     /// What the bytes say of themselves.
-    fn of(file: PathBuf, received_at: u64, bytes: &[u8]) -> Self {
+    fn of(file: PathBuf, stored: &StoredReport, bytes: &[u8]) -> Self {
         let read = show_report(bytes).ok();
         let report = read.as_ref().map(|(_, report)| report);
         Self {
             file,
             verified: false,
-            received_at,
+            received_at: stored.received_at,
             outcome: report.map(|report| report.outcome().name()),
             summary: report.map(|report| report.summary()),
             device_key: read.as_ref().and_then(|(named, _)| named.map(kid)),
             nonce: report.and_then(|report| report.nonce).map(hex::encode),
             manifest_digest: report.and_then(|report| report.manifest_digest()).map(hex::encode),
+            key_also_of: stored.key_also_of.clone(),
         }
     }
 }
