@@ -7,12 +7,9 @@ use serde::Serialize;
 use suit_manifest::Reason;
 use suit_manifest::author::tree::EnvelopeTree;
 use suit_manifest::author::{algorithm_name, structure_name};
-use trust::blocks::{Algorithm, CoseStructure, Keys, Outcome, Part, Verdict, judge};
+use trust::blocks::{ALG_EDDSA, Algorithm, CoseStructure, Keys, Outcome, Part, Verdict, judge};
 
 use crate::describe::kid;
-
-/// EdDSA, which RFC 9864 section 5 deprecates.
-const ALG_EDDSA: i64 = -8;
 
 /// What the blocks lack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

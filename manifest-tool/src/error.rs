@@ -1,19 +1,20 @@
 //! All errors of the tool, with message, hint, code and exit code (docs/errors.md, docs/manifest-tool.md).
 
 mod codes;
+mod faults;
 mod hints;
+mod made;
 mod rows;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use server_client::UrlError;
 use suit_manifest::Reason;
 use suit_manifest::author::NotationError;
 use suit_manifest::vocabulary::Rule;
-use trust::author::SignError;
 use trust::blocks::VerifyingKeyError;
 use trust::blocks::encryption::AgreementKeyError;
-use trust::host::{ClockFault, KeyFileError, ReadError, TokenFileError};
+use trust::host::{ClockFault, KeyFileError, TokenFileError};
 
 use crate::blocks::{AuthenticationView, Shortfall};
 use crate::bundle::MemberFault;
@@ -25,13 +26,13 @@ use crate::image::ImageError;
 use crate::keys::HolderError;
 use crate::kind::Kind;
 use crate::master_key::MasterFault;
-use crate::passphrase::MAX_PASSPHRASE_LEN;
 use crate::personalize::FolderFault;
 use crate::private_key::KeyFault;
 use crate::server::Imported;
 use crate::shares::ShareFault;
 use crate::x509;
 
+pub use faults::{ImageDifference, PassphraseFault};
 pub use rows::RefusedRow;
 pub(crate) use rows::refused_rows;
 
@@ -385,189 +386,12 @@ pub enum Error {
     Internal(&'static str),
 }
 
-/// Why a passphrase cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum PassphraseFault {
-    #[error("is empty")]
-    Empty,
-    #[error("is longer than {MAX_PASSPHRASE_LEN} bytes")]
-    TooLong,
-    #[error("is not UTF-8")]
-    NotUtf8,
-    /// Its first line is the same in every key file.
-    #[error("is the first line of a PEM file")]
-    Pem,
-    /// The two entries at the terminal.
-    #[error("and its repetition differ")]
-    Differs,
-}
-
-impl PassphraseFault {
-    const fn hint(self) -> &'static str {
-        match self {
-            Self::Empty | Self::TooLong => "Use one line of 1 to 1024 bytes.",
-            Self::NotUtf8 => "Save the passphrase file as UTF-8.",
-            Self::Pem => "Pass a file that contains only the passphrase; check that no paths are swapped.",
-            Self::Differs => "Run the command again and enter the same passphrase twice.",
-        }
-    }
-}
-
-/// In which way an image is not the one that a manifest names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ImageDifference {
-    /// Bytes it has, bytes the manifest names.
-    Size(u64, u64),
-    Digest,
-    /// It names none.
-    NoneNamed,
-    /// It was to be decrypted.
-    Decrypted,
-    /// It is for another option than the one that it was given as.
-    Misplaced {
-        given: &'static str,
-        meant: &'static str,
-    },
-}
-
-impl ImageDifference {
-    /// What to do about it, one sentence.
-    const fn hint(self) -> &'static str {
-        match self {
-            Self::Decrypted => {
-                "Pass the encrypted image that encrypt or personalize wrote: the manifest names that one as what is sent."
-            }
-            Self::Misplaced { .. } => "Swap the files of these two options.",
-            Self::Size(..) | Self::Digest | Self::NoneNamed => {
-                "Pass the image that manifest-tool create wrote for this manifest, or encrypt and personalize if it is encrypted; of a \
-                 plain table, the file it was made of, beside an image as --table."
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for ImageDifference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Size(is, named) => write!(f, "has {is} bytes, the manifest names {named}"),
-            Self::Digest => f.write_str("has another digest"),
-            Self::NoneNamed => f.write_str("has no digest there, and nothing else has"),
-            Self::Decrypted => f.write_str("is what decryption makes, and not what is encrypted"),
-            Self::Misplaced { given, meant } => {
-                write!(f, "is what {meant} is for, and was given as {given}")
-            }
-        }
-    }
-}
-
 /// The end of a message about a file of another kind.
 fn instead(found: Option<Kind>) -> String {
     found.map(|kind| format!(" The file is {kind}.")).unwrap_or_default()
 }
 
 impl Error {
-    /// A file cannot be used as a public key, or cannot be read.
-    pub fn public_key(path: &Path, source: KeyFileError) -> Self {
-        match source {
-            KeyFileError::Read(error) => Self::file_read(path, error),
-            source => Self::PublicKey { path: path.to_owned(), source },
-        }
-    }
-
-    /// A file cannot be read.
-    pub fn file_read(path: &Path, error: ReadError) -> Self {
-        match error {
-            ReadError::Io(source) => Self::File { action: FileAction::Read, path: path.to_owned(), source },
-            ReadError::TooLong(limit) => Self::FileTooLong { path: path.to_owned(), limit },
-        }
-    }
-
-    /// A file is refused by the trust chain.
-    pub fn refused_record(path: &Path, error: trust::Error) -> Self {
-        let reason = Reason::from(error);
-        // A record of another type is not the one that was wanted; the others may be it, and damaged.
-        let found = if reason == Reason::RecordType {
-            Kind::instead_of(Kind::Record, path)
-        } else if [Reason::RecordMalformed, Reason::CoseUnsupported].contains(&reason) {
-            Kind::instead_of(Kind::Credential, path)
-        } else {
-            None
-        };
-        Self::Refused { path: path.to_owned(), reason, position: error.position, rule: None, found }
-    }
-
-    /// A file is refused as an envelope or manifest.
-    pub fn refused_manifest(path: &Path, error: suit_manifest::Error) -> Self {
-        let is_form = [Reason::ManifestMalformed, Reason::ManifestBare].contains(&error.reason());
-        Self::refused_suit(path, error, is_form.then_some(Kind::Envelope))
-    }
-
-    /// A file is refused as the report of a device.
-    pub(crate) fn refused_report(path: &Path, error: suit_manifest::Error) -> Self {
-        Self::refused_suit(path, error, Some(Kind::Report))
-    }
-
-    /// `wanted`: what the file was to be, if it may be something else.
-    fn refused_suit(path: &Path, error: suit_manifest::Error, wanted: Option<Kind>) -> Self {
-        let reason = error.reason();
-        let found = wanted.and_then(|kind| Kind::instead_of(kind, path));
-        let rule = Some(error.rule());
-        Self::Refused { path: path.to_owned(), reason, position: error.position, rule, found }
-    }
-
-    /// A file is refused.
-    pub fn refused(path: &Path, reason: Reason, position: u32) -> Self {
-        Self::Refused { path: path.to_owned(), reason, position, rule: None, found: None }
-    }
-
-    /// A file of a release was given for another part of it.
-    pub(crate) fn misplaced(path: &Path, given: &'static str, meant: &'static str) -> Self {
-        let difference = ImageDifference::Misplaced { given, meant };
-        Self::ImageMismatch { path: path.to_owned(), difference }
-    }
-
-    /// A wrong command line.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self::Usage { message: message.into() }
-    }
-
-    /// A record could not be made: a refusal where the format has one, a key failure where the signer has one.
-    pub(crate) fn author(
-        what: &'static str,
-        credential: Option<&Path>,
-        error: trust::author::AuthorError,
-    ) -> Self {
-        use trust::author::AuthorError;
-        match (error, credential) {
-            (AuthorError::Signer(source), _) => Self::of_signer(source),
-            (AuthorError::NotTheSignersCredential, Some(path)) => {
-                Self::CredentialOfAnotherKey(path.to_owned())
-            }
-            (AuthorError::Refused(error), Some(path)) => Self::refused_record(path, error),
-            (error, _) => Self::Author { what, source: Box::new(error) },
-        }
-    }
-
-    /// A certificate could not be made of a file.
-    pub(crate) fn certificate(path: &Path, fault: x509::Fault) -> Self {
-        match fault {
-            x509::Fault::Signer(error) => Self::of_signer(error),
-            fault => Self::Certificate { path: path.to_owned(), fault },
-        }
-    }
-
-    /// A signer gave no signature that can be used.
-    pub(crate) fn of_signer(error: SignError) -> Self {
-        match error {
-            SignError::Foreign => Self::SignatureForeign,
-            SignError::TooLong(_) => Self::Author { what: "the signature", source: Box::new(error) },
-            SignError::Holder(source) => match source.downcast() {
-                Ok(error) => Self::Holder(*error),
-                Err(source) => Self::KeyOperation { doing: "used", source },
-            },
-        }
-    }
-
     /// The rows of a list that a server refused.
     pub(crate) fn rows(&self) -> &[RefusedRow] {
         let refusal = if let Self::LaterPart { cause, .. } = self { cause } else { self };

@@ -20,6 +20,7 @@ use self::headers::Headers;
 pub use self::headers::{Algorithm, CoseStructure};
 pub use self::key::VerifyingKey;
 pub use self::key_file::VerifyingKeyError;
+pub use self::sign::ALG_EDDSA;
 pub use self::signer::{BlockSigner, P256Key};
 use crate::cbor::{Major, Reader, Span};
 use crate::cose::byte_string_head;

@@ -106,7 +106,8 @@ impl Personalize {
         let devices = wanted(&self.serials, self.devices.as_deref())?;
         must_be_for(&release.update, devices.iter().map(|device| &device.serial))?;
         // Before the folder is made.
-        for device in &devices {
+        let deriving = progress_bar(devices.len() as u64, "  deriving {bar:30} {pos}/{len} {eta}", output);
+        for device in deriving.wrap_iter(devices.iter()) {
             Target::of(device, &keys, &release.update)?;
         }
         make_folder(&self.out_dir)?;
@@ -205,7 +206,7 @@ impl Run<'_> {
         Target::of(&place.wanted, self.keys, &self.release.update)
     }
 
-    /// Before anything is written: derives the keys of each device, and judges what is there. How many envelopes are there.
+    /// Before anything is written: judges what is there. How many envelopes are there.
     fn look<'p: 'l, 'l>(
         &mut self,
         places: impl Iterator<Item = &'l Place<'p>>,
@@ -213,11 +214,8 @@ impl Run<'_> {
     ) -> Result<usize, Error> {
         let mut found = 0;
         let mut seen = BTreeSet::new();
-        for place in places {
+        for place in places.filter(|place| place.is_there) {
             let target = self.target(place)?;
-            if !place.is_there {
-                continue;
-            }
             found += 1;
             let sealed = self.release.found(&target, &place.path)?;
             match &self.shared {

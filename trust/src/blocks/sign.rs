@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind};
 
 /// RFC 9053 section 2.1: on whichever curve the key is.
 const ALG_ES256: i64 = -7;
-/// RFC 9053 section 2.2: on whichever curve the key is; deprecated.
-const ALG_EDDSA: i64 = -8;
+/// EdDSA, RFC 9053 section 2.2: on whichever curve the key is; deprecated by RFC 9864 section 5.
+pub const ALG_EDDSA: i64 = -8;
 /// ES256 on P-256, RFC 9864 section 2.1.
 const ALG_ESP256: i64 = -9;
 const ALG_ED25519_64: i64 = ALG_ED25519 as i64;
